@@ -1,0 +1,1 @@
+"""One file for each provider: build a request, read a reply. No database."""

@@ -1,0 +1,1 @@
+"""The process that drives jobs: claim, submit, follow, collect, finish."""
