@@ -1,0 +1,40 @@
+-- Frees up to p_limit jobs whose lease is past due, so that any worker can take them on. A job that
+-- has lost its worker five times in the middle of an attempt ends as failed: it may be what kills them.
+CREATE OR REPLACE FUNCTION vsl.rescue_jobs(p_limit integer)
+RETURNS TABLE (id uuid, lost_worker text, result text)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    c_most_rescues CONSTANT smallint := 5;
+    v_lost record;
+BEGIN
+    FOR v_lost IN
+        SELECT d.job_id, d.worker, d.epoch, d.attempt_id, d.rescues
+        FROM vsl.dispatch d
+        WHERE d.worker IS NOT NULL AND d.lease_until < now()
+        ORDER BY d.job_id
+        LIMIT p_limit
+        FOR UPDATE SKIP LOCKED
+    LOOP
+        id := v_lost.job_id;
+        lost_worker := v_lost.worker;
+        IF v_lost.attempt_id IS NOT NULL AND v_lost.rescues >= c_most_rescues THEN
+            PERFORM vsl.fail_job(
+                v_lost.job_id, v_lost.epoch, v_lost.attempt_id, 'worker_lost',
+                format('its worker was lost %s times while it ran', v_lost.rescues + 1), false
+            );
+            result := 'failed';
+        ELSE
+            UPDATE vsl.dispatch d
+            SET worker = NULL, lease_until = NULL, due_at = now(),
+                rescues = d.rescues + (d.attempt_id IS NOT NULL)::integer
+            WHERE d.job_id = v_lost.job_id;
+            result := 'freed';
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION vsl.rescue_jobs(integer) IS 'Frees jobs whose lease is past due.';

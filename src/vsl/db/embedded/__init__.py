@@ -1,0 +1,1 @@
+"""The parts of the embedded PostgreSQL; ``vsl.db.server`` puts them together."""

@@ -1,0 +1,87 @@
+"""Where the SQL files are, and what the manifest says of them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+MIGRATION_NAME = re.compile(r"V(?P<version>\d+(?:\.\d+)*)__(?P<words>\w+)\.sql")
+
+
+@cache
+def database_dir() -> Path:
+    """The folder ``database``: inside the installed package, or at the root of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "_database"
+    return installed if installed.is_dir() else package.parents[1] / "database"
+
+
+@dataclass(frozen=True, slots=True)
+class SqlFile:
+    """One file of the manifest. path: relative to ``database``, with forward slashes."""
+
+    path: str
+    text: str
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it is applied again when its text changes; tables change by migrations only."""
+        return not self.path.startswith("tables/")
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the text, as kept in ``vsl.repeatables``."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def manifest() -> list[SqlFile]:
+    """The files of the current state, in load order."""
+    root = database_dir()
+    lines = (root / "manifest.txt").read_text(encoding="utf-8").splitlines()
+    paths = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    return [SqlFile(path, (root / path).read_text(encoding="utf-8")) for path in paths]
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of ``migrations/``. version: dotted numbers, such as ``1.10.0``."""
+
+    version: str
+    description: str
+    path: Path
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The version as numbers, so that 1.10 comes after 1.9; trailing zeros do not count."""
+        return version_key(self.version)
+
+    @property
+    def text(self) -> str:
+        """The SQL."""
+        return self.path.read_text(encoding="utf-8")
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """A dotted version as numbers to compare by. Raises ``ValueError`` when it is none."""
+    numbers = [int(part) for part in version.split(".")]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
+
+
+def migrations() -> list[Migration]:
+    """The packaged migrations, oldest first."""
+    return sorted(_migrations_in(database_dir() / "migrations"), key=lambda found: found.order)
+
+
+def _migrations_in(folder: Path) -> Iterator[Migration]:
+    for path in folder.glob("*.sql"):
+        match = MIGRATION_NAME.fullmatch(path.name)
+        if match is None:
+            raise ValueError(f"{path.name} is not named V{{version}}__description.sql")
+        words = match["words"].replace("_", " ")
+        yield Migration(match["version"], words[:1].upper() + words[1:], path)
