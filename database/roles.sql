@@ -78,7 +78,8 @@ BEGIN
             ('vsl_app', 'INSERT', 'TABLE public.usage_tracking'),
             ('vsl_app', 'EXECUTE', 'FUNCTION vsl.uuid7(), vsl.by_function(), vsl.check_job(public.jobs), '
                 'vsl.check_move(text, text, text), '
-                'vsl.submit_job(text, text, text, jsonb, jsonb, text, boolean), vsl.cancel_job(text), vsl.retry_job(text)'),
+                'vsl.submit_job(text, text, text, jsonb, jsonb, text, boolean), vsl.cancel_job(text), vsl.retry_job(text), '
+                'vsl.list_attempts(text)'),
             ('vsl_worker', 'USAGE', 'SCHEMA vsl'),
             ('vsl_worker', 'SELECT', 'TABLE public.schema_migrations, public.model_configurations'),
             ('vsl_worker', 'EXECUTE', 'FUNCTION vsl.claim_jobs(text, text[], integer, double precision), '

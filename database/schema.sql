@@ -1457,10 +1457,11 @@ COMMENT ON FUNCTION vsl.retry_job(text) IS 'Runs a failed or cancelled job again
 -- A worker's heartbeat: extends the leases of the claims that it still has. A claim that is missing
 -- from the answer is lost. Says which jobs are asked to stop.
 CREATE OR REPLACE FUNCTION vsl.extend_leases(p_jobs uuid[], p_epochs bigint[], p_lease_seconds double precision)
-RETURNS TABLE (id uuid, cancel_requested boolean)
+RETURNS TABLE (id uuid, epoch bigint, cancel_requested boolean)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
 BEGIN
     -- Locked in the order of job ids first, as everywhere.
     PERFORM FROM vsl.dispatch d WHERE d.job_id = ANY (p_jobs) ORDER BY d.job_id FOR UPDATE;
@@ -1468,7 +1469,7 @@ BEGIN
     UPDATE vsl.dispatch d SET lease_until = now() + make_interval(secs => p_lease_seconds)
     FROM unnest(p_jobs, p_epochs) AS pair (job_id, epoch)
     WHERE d.job_id = pair.job_id AND d.epoch = pair.epoch AND d.worker IS NOT NULL
-    RETURNING d.job_id, d.cancel_requested;
+    RETURNING d.job_id, d.epoch, d.cancel_requested;
 END
 $$;
 COMMENT ON FUNCTION vsl.extend_leases(uuid[], bigint[], double precision) IS 'A worker''s heartbeat; answers the claims that it still has.';
@@ -1555,6 +1556,7 @@ COMMENT ON FUNCTION vsl.next_due(text[]) IS 'When the next job of the lanes fall
 -- ------------ functions/doom_objects.sql
 
 -- Hands objects that a worker stored in vain to removal. One that a row refers to is left alone.
+-- Removal waits a minute: a finish whose answer was lost may be committing at this moment.
 CREATE OR REPLACE FUNCTION vsl.doom_objects(p_keys text[], p_bucket text, p_reason text) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -1562,8 +1564,8 @@ AS $$
 DECLARE
     v_count integer;
 BEGIN
-    INSERT INTO vsl.doomed_objects (storage_key, bucket, reason)
-    SELECT k.storage_key, p_bucket, p_reason
+    INSERT INTO vsl.doomed_objects (storage_key, bucket, reason, due_at)
+    SELECT k.storage_key, p_bucket, p_reason, now() + interval '1 minute'
     FROM unnest(p_keys) AS k (storage_key)
     WHERE NOT EXISTS (SELECT FROM public.media_outputs o WHERE o.s3_key = k.storage_key);
     GET DIAGNOSTICS v_count = ROW_COUNT;
@@ -1609,6 +1611,37 @@ BEGIN ATOMIC
     DELETE FROM vsl.doomed_objects WHERE id = ANY (p_ids);
 END;
 COMMENT ON FUNCTION vsl.drop_doomed(bigint[]) IS 'Forgets doomed objects that have been removed.';
+
+-- ------------ functions/list_attempts.sql
+
+-- A job's attempts, for people who may read jobs.
+CREATE OR REPLACE FUNCTION vsl.list_attempts(p_job_id text)
+RETURNS TABLE (
+    number smallint,
+    run smallint,
+    provider text,
+    provider_id text,
+    provider_status text,
+    started_at timestamptz,
+    ended_at timestamptz,
+    outcome text,
+    processing_time numeric,
+    cost numeric,
+    error_code text,
+    error_message text
+)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT
+        a.number, a.run, a.provider, a.provider_id, a.provider_status, a.started_at, a.ended_at, a.outcome,
+        a.processing_time, a.cost, a.error_code, a.error_message
+    FROM vsl.attempts a
+    JOIN public.jobs j ON j.id = a.job_id
+    WHERE j.job_id = p_job_id
+    ORDER BY a.number;
+END;
+COMMENT ON FUNCTION vsl.list_attempts(text) IS 'A job''s attempts, in order.';
 
 -- ------------ views/v_recent_jobs_with_outputs.sql
 
@@ -1757,7 +1790,8 @@ BEGIN
             ('vsl_app', 'INSERT', 'TABLE public.usage_tracking'),
             ('vsl_app', 'EXECUTE', 'FUNCTION vsl.uuid7(), vsl.by_function(), vsl.check_job(public.jobs), '
                 'vsl.check_move(text, text, text), '
-                'vsl.submit_job(text, text, text, jsonb, jsonb, text, boolean), vsl.cancel_job(text), vsl.retry_job(text)'),
+                'vsl.submit_job(text, text, text, jsonb, jsonb, text, boolean), vsl.cancel_job(text), vsl.retry_job(text), '
+                'vsl.list_attempts(text)'),
             ('vsl_worker', 'USAGE', 'SCHEMA vsl'),
             ('vsl_worker', 'SELECT', 'TABLE public.schema_migrations, public.model_configurations'),
             ('vsl_worker', 'EXECUTE', 'FUNCTION vsl.claim_jobs(text, text[], integer, double precision), '
@@ -1864,17 +1898,18 @@ INSERT INTO vsl.repeatables (path, sha256) VALUES
     ('functions/fail_job.sql', '618cdcb9cbc1d8ba84d2216880a8f1bde9af7fd02b45289c61b1e178bec46e9a'),
     ('functions/cancel_job.sql', 'af0ad255ef9adbe6383018e22d7904f9775fb9a8d345429fccc9a80945301816'),
     ('functions/retry_job.sql', 'd59ab31cf569799a47e50318423b2fdf742e11596a253d3ac4235121404a48d9'),
-    ('functions/extend_leases.sql', '36f29f309dd5fc1062282f9ed7ea8613fdb4765b4e533f793a20043abd77adc6'),
+    ('functions/extend_leases.sql', '4ace3cc0b5a57e145c03f77ba878fe29ea5213e750863f601d6261c63377aa8b'),
     ('functions/hand_back_jobs.sql', '1d20e44f18b8182affd94b4592f0b1b5ac4c06b154f3605702158bdd151b508d'),
     ('functions/rescue_jobs.sql', '46c46b3b639d73022daf2f32e9b4acddc7db19c3b22617be8f2fdea439b89a33'),
     ('functions/next_due.sql', '51af8eb441c410f20c93af382d8138d28862d34e1a1b99341df78678b9df6025'),
-    ('functions/doom_objects.sql', '0ad7d4f321064143503b87b7752eb8fe9011bd402e5cc72b709496bb4a2a89af'),
+    ('functions/doom_objects.sql', '3b0ef6e4d0a9eccbf824189dcf32d1df00bf0f02dbfc44566897895a5ebb4ee9'),
     ('functions/take_doomed.sql', '1dff842c9ce62c33bb083af539b912d0804a4ba16cc622bbd927385a612102ee'),
     ('functions/drop_doomed.sql', '022de6cee080144db960cb596cf194b4020aed1e162fdb3d5eac2a97f8fca05d'),
+    ('functions/list_attempts.sql', '7cde0c128762578b29fa415f6393e04ad168c51a93efd6b2e310afd57448a14c'),
     ('views/v_recent_jobs_with_outputs.sql', '35b4932c70b78920546a9ebd76517f13a394d0d9ab5ba7a3e907e907b44fd892'),
     ('views/v_user_statistics.sql', '8c8d0df19539059e42acd56109fc3af2fe81b5b584d0670c5f7502f853366e7c'),
     ('registry.sql', '6c964cb391ee3d8b3db1f5aa4dbbb5a40444c80796508a24406daf376a7458fb'),
-    ('roles.sql', '74f3920dca8cc204b2328879ed886a8af85f0f32b28212bee8008409404821a0');
+    ('roles.sql', 'e08d7ddd32563d03807a9984bc04f4654fd983ecbb51d7b716bc52a33d70eec4');
 
 COMMIT;
 

@@ -1,1 +1,1 @@
-"""The only importer of psycopg: connections, statements, listening, migrating, the embedded server."""
+"""The only importer of psycopg: connections, statements, migrations, the embedded server."""

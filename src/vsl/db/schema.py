@@ -29,7 +29,9 @@ def render() -> str:
 def _record(files: list[SqlFile]) -> str:
     """Statements that record which versions and texts the installation embodies."""
     versions = [f"    ({_quote(m.version)}, {_quote(m.description)})" for m in migrations()]
-    texts = [f"    ({_quote(file.path)}, {_quote(file.sha256)})" for file in files if file.repeatable]
+    texts = [
+        f"    ({_quote(file.path)}, {_quote(file.sha256)})" for file in files if file.repeatable
+    ]
     return (
         "-- What this installation embodies.\n"
         "INSERT INTO public.schema_migrations (version, description) VALUES\n"
@@ -45,7 +47,7 @@ def _quote(text: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the file, or with ``--check`` compare it; the exit status is 1 when it is out of date."""
+    """Write the file, or with ``--check`` compare it: status 1 when it is out of date."""
     path = database_dir() / "schema.sql"
     text = render()
     if "--check" not in arguments:
@@ -53,7 +55,9 @@ def main(arguments: list[str]) -> int:
         return 0
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return 0
-    sys.stderr.write("database/schema.sql is out of date: run `make schema` and commit the result\n")
+    sys.stderr.write(
+        "database/schema.sql is out of date: run `make schema` and commit the result\n"
+    )
     return 1
 
 

@@ -15,10 +15,13 @@ Root, as whom PostgreSQL refuses to run, lets a system user of its own run the s
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import signal
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -54,8 +57,13 @@ __all__ = [
     "read_binaries",
 ]
 
+log = logging.getLogger(__name__)
+
 DATABASE = "vsl"
 _STOP_PATIENCE = 60.0  # seconds
+_QUIT_PATIENCE = 15.0
+# What PostgreSQL answers before it is ready, and again while it recovers from a crash.
+_UNSETTLED = re.compile("the database system is (starting up|in recovery|not (yet )?accepting)")
 _STATES: Mapping[str, Literal["running", "stopping"]] = {
     "ready": "running",
     "standby": "running",
@@ -168,24 +176,25 @@ class EmbeddedServer:
                 postmaster = living_postmaster(self.home.data)
                 if postmaster is None:
                     return False
-                os.kill(postmaster.pid, signal.SIGINT)  # PostgreSQL's "fast" way to stop
-                self._await_end(postmaster)
+                # A PostgreSQL 18 that is told to stop while it recovers from a crash never ends.
+                self._refusal_when_settled(postmaster)
+                self._end(postmaster)
                 return True
 
     def status(self) -> ServerStatus:
         """What is there now. Changes nothing and waits for nothing."""
-        data, log = self.home.data, self.home.log
+        data, log_file = self.home.data, self.home.log
         with self.home.border():
             version = self.home.data_version()
             if version is None:
-                return ServerStatus("absent", data, log)
+                return ServerStatus("absent", data, log_file)
             postmaster = living_postmaster(data)
             if postmaster is None:
-                return ServerStatus("stopped", data, log, version)
+                return ServerStatus("stopped", data, log_file, version)
             return ServerStatus(
                 _STATES.get(postmaster.status, "starting"),
                 data,
-                log,
+                log_file,
                 version,
                 postmaster.pid,
                 postmaster.port,
@@ -269,22 +278,29 @@ class EmbeddedServer:
                 f"The server's password file {self.home.passfile} is missing.",
                 hint="Put it back from a backup: the password is nowhere else.",
             )
-        reason = self._refusal(postmaster)
+        reason = self._refusal_when_settled(postmaster)
         if reason is not None and f'"{DATABASE}" does not exist' in reason:
             self._create_database(postmaster)
-            reason = self._refusal(postmaster)
+            reason = self._refusal_when_settled(postmaster)
         if reason is not None:
             raise ServerError(
                 f"PostgreSQL (process {postmaster.pid}) runs, but does not let VSL in: {reason}",
                 hint=f"See {self.home.log}",
             )
 
-    def _refusal(self, postmaster: Postmaster) -> str | None:
-        try:
-            psycopg.connect(self._url(postmaster), connect_timeout=10).close()
-        except psycopg.OperationalError as error:
-            return error_line(str(error))
-        return None
+    def _refusal_when_settled(self, postmaster: Postmaster) -> str | None:
+        """Why the server does not let us in, None if it does; waits while it starts or recovers."""
+        deadline = time.monotonic() + START_PATIENCE
+        while True:
+            try:
+                psycopg.connect(self._url(postmaster), connect_timeout=10).close()
+            except psycopg.OperationalError as error:
+                reason = error_line(str(error))
+            else:
+                return None
+            if not _UNSETTLED.search(reason) or time.monotonic() > deadline:
+                return reason
+            time.sleep(0.05)
 
     def _create_database(self, postmaster: Postmaster) -> None:
         variables = {**self._libpq_variables(postmaster), "PGDATABASE": "postgres"}
@@ -293,16 +309,23 @@ class EmbeddedServer:
         if made.status != 0:
             raise ServerError(f"The database {DATABASE} cannot be created: {made.reason}")
 
-    def _await_end(self, postmaster: Postmaster) -> None:
-        deadline = time.monotonic() + _STOP_PATIENCE
-        while is_alive(postmaster, self.home.data):
-            if time.monotonic() > deadline:
-                raise ServerError(
-                    f"PostgreSQL (process {postmaster.pid}) did not stop within "
-                    f"{_STOP_PATIENCE:.0f} seconds.",
-                    hint=f"See {self.home.log}",
-                )
-            time.sleep(0.01)
+    def _end(self, postmaster: Postmaster) -> None:
+        """Stop the server the fast way, and if that takes too long the way that needs a recovery.
+
+        Both lose nothing that was committed.
+        """
+        for way, patience in ((signal.SIGINT, _STOP_PATIENCE), (signal.SIGQUIT, _QUIT_PATIENCE)):
+            with suppress(ProcessLookupError):  # gone already
+                os.kill(postmaster.pid, way)
+            deadline = time.monotonic() + patience
+            while time.monotonic() < deadline:
+                if not is_alive(postmaster, self.home.data):
+                    return
+                time.sleep(0.01)
+            log.warning("PostgreSQL did not stop within %.0f seconds after %s", patience, way.name)
+        raise ServerError(
+            f"PostgreSQL (process {postmaster.pid}) does not stop.", hint=f"See {self.home.log}"
+        )
 
     def _info(self, postmaster: Postmaster, *, started: bool) -> ServerInfo:
         url = self._url(postmaster)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pwd
+import re
 import shutil
 import stat
 import subprocess
@@ -19,6 +20,12 @@ from vsl.errors import ServerError
 log = logging.getLogger(__name__)
 
 _USERADD_TRIES = 10
+_LOG_PREFIX = re.compile(r"^\d{4}-\d\d-\d\d .*?\[\d+\] ")
+_ERROR = re.compile(r"FATAL|PANIC|error:")
+# What comes before a FATAL that only says that there are errors in a file.
+_WRONG_SETTING = re.compile(
+    r"invalid value for parameter|unrecognized configuration|syntax error in"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +52,14 @@ class ProgramResult:
 
 
 def error_line(text: str) -> str:
-    """The last line of a program's output that tells of an error, else the last line at all."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if any(word in line for word in ("FATAL", "PANIC", "error:"))]
-    return (telling or lines or [""])[-1][:300]
+    """The line of a program's output or a server's log that says best what went wrong."""
+    lines = [_LOG_PREFIX.sub("", line).strip() for line in text.splitlines()]
+    lines = [line for line in lines if line and "hint:" not in line.lower()]
+    for telling in (_WRONG_SETTING, _ERROR):
+        for line in reversed(lines):
+            if telling.search(line):
+                return line[:300]
+    return lines[-1][:300] if lines else ""
 
 
 def own_account() -> Account:

@@ -111,7 +111,7 @@ def _write_settings(
 ) -> None:
     sockets = ""  # none: TCP only
     if socket_path_fits(home.run):
-        # The setting is a list of quoted names, since a folder's name may hold a comma.
+        # The setting is a list of names that may be quoted.
         sockets = '"{}"'.format(str(home.run).replace('"', '""'))
     values = {**_SETTINGS, "unix_socket_directories": sockets}
     if programs.has_library("pg_stat_statements"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,16 +80,34 @@ def _serves(process: Path, data: Path) -> bool:
         name, _, rest = (process / "stat").read_text().partition("(")[2].rpartition(")")
         if rest.split()[0] in ("Z", "X") or name not in ("postgres", "postmaster"):
             return False
-        if process.stat().st_uid != data.stat().st_uid:
+        owner = data.stat()
+        if process.stat().st_uid != owner.st_uid:
             return False
-        try:
-            # Every process of PostgreSQL works in its data folder.
-            return (process / "cwd").readlink() == Path(os.path.realpath(data))
-        except PermissionError:
-            # Root in a container without the right to trace: better to take a stranger for ours.
-            return True
+        # Every process of PostgreSQL works in its data folder. What cannot be told counts as ours.
+        folder = _working_folder(process, owner)
+        return folder is None or folder == Path(os.path.realpath(data))
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def _working_folder(process: Path, owner: os.stat_result) -> Path | None:
+    """Where a process works; None when nobody may tell us."""
+    try:
+        return (process / "cwd").readlink()
+    except PermissionError:
+        if os.geteuid() != 0:
+            return None
+    # Root of a container, who may not look into others' processes, but may become their owner.
+    asked = subprocess.run(
+        ["readlink", process / "cwd"],
+        capture_output=True,
+        timeout=30,
+        check=False,
+        user=owner.st_uid,
+        group=owner.st_gid,
+        extra_groups=[],
+    )
+    return Path(os.fsdecode(asked.stdout.rstrip(b"\n"))) if asked.returncode == 0 else None
 
 
 def clear_remains(data: Path, socket_folder: Path) -> None:
@@ -106,8 +125,12 @@ def clear_remains(data: Path, socket_folder: Path) -> None:
 
 
 def socket_path_fits(folder: Path) -> bool:
-    """Whether a unix socket in this folder has a path that every system accepts."""
-    return len(os.fsencode(folder / ".s.PGSQL.65535")) <= _SOCKET_PATH_LIMIT
+    """Whether a unix socket in this folder works on every system.
+
+    Its path must be short, and free of the comma, at which libpq parts a list of hosts.
+    """
+    path = os.fsencode(folder / ".s.PGSQL.65535")
+    return len(path) <= _SOCKET_PATH_LIMIT and b"," not in path
 
 
 def port_is_free(port: int) -> bool:

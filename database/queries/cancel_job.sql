@@ -1,0 +1,2 @@
+-- Cancel a job.
+SELECT vsl.cancel_job(%(job_id)s::text);

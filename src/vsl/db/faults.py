@@ -1,0 +1,116 @@
+"""PostgreSQL's errors become ours here, by SQLSTATE and constraint, never by message text.
+
+DETAIL is left behind on purpose: it can print a row, and a row can hold a prompt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import psycopg
+from psycopg import errors as pg
+from psycopg_pool import PoolClosed, PoolTimeout
+
+from vsl.errors import (
+    DatabaseError,
+    InvalidInput,
+    NotAllowed,
+    NotFound,
+    Problem,
+    SchemaVersionError,
+    VslError,
+)
+
+# VSL's own SQLSTATEs, raised by database/functions.
+KEPT_BY_VSL = "VS001"
+MOVE_REFUSED = "VS002"
+STILL_LIVE = "VS003"
+NO_SUCH_JOB = "VS004"
+
+_FIELD = re.compile(
+    r"(?:jobs|media_outputs|model_configurations|usage_tracking)_(?P<field>\w+?)"
+    r"(?:_(?:form|known|key|fkey|length|object|active|priced|range|of_model|of_job|(?:not_)?\w*(?:negative|positive)))?"
+)
+
+_NOT_THIS_SCHEMA = (
+    pg.UndefinedTable,
+    pg.UndefinedFunction,
+    pg.UndefinedColumn,
+    pg.InvalidSchemaName,
+)
+
+
+@asynccontextmanager
+async def translated() -> AsyncIterator[None]:
+    """Within this block PostgreSQL's errors leave as VSL's."""
+    with translated_sync():
+        yield
+
+
+@contextmanager
+def translated_sync() -> Iterator[None]:
+    """The same for code that is not asynchronous."""
+    try:
+        yield
+    except (PoolTimeout, PoolClosed) as error:
+        raise unreachable() from error
+    except psycopg.Error as error:
+        raise translate(error) from error
+
+
+def unreachable() -> DatabaseError:
+    """The database does not answer. The address is not named: it can hold a password."""
+    return DatabaseError(
+        "the database cannot be reached",
+        hint="Is it running? Check DATABASE_URL, or start the embedded one with `vsl up`.",
+        retryable=True,
+    )
+
+
+def translate(error: psycopg.Error) -> VslError:
+    """The VSL error that a PostgreSQL error means."""
+    diagnosis = error.diag
+    if error.sqlstate is None:
+        if isinstance(error, psycopg.OperationalError):
+            return unreachable()
+        return DatabaseError(f"the database driver refused: {type(error).__name__}")
+    message = diagnosis.message_primary or "the database refused"
+    if error.sqlstate in (KEPT_BY_VSL, MOVE_REFUSED, STILL_LIVE):
+        return NotAllowed(message, hint=diagnosis.message_hint)
+    if error.sqlstate == NO_SUCH_JOB:
+        return NotFound(message, hint="See `vsl jobs list`.")
+    if isinstance(error, pg.UniqueViolation):
+        field = _field(diagnosis.constraint_name)
+        return InvalidInput([Problem(field, "is taken", "one that is not in use")])
+    if isinstance(error, pg.CheckViolation | pg.ForeignKeyViolation):
+        return InvalidInput(
+            [Problem(_field(diagnosis.constraint_name), message)], hint=diagnosis.message_hint
+        )
+    if isinstance(error, _NOT_THIS_SCHEMA):
+        return SchemaVersionError(
+            "the database's schema is not the one that this program needs",
+            hint="Run `vsl db migrate`.",
+            sqlstate=error.sqlstate,
+        )
+    if isinstance(error, pg.DiskFull):
+        return DatabaseError(
+            "the database's disk is full",
+            hint="Free space on the database server.",
+            sqlstate=error.sqlstate,
+            retryable=True,
+        )
+    return DatabaseError(
+        message,
+        hint=diagnosis.message_hint,
+        sqlstate=error.sqlstate,
+        constraint=diagnosis.constraint_name,
+        retryable=isinstance(error, psycopg.OperationalError),
+    )
+
+
+def _field(constraint: str | None) -> str:
+    """The field that a constraint is about: ``jobs_user_id_form`` is about ``user_id``."""
+    match = _FIELD.fullmatch(constraint or "")
+    return match["field"] if match else (constraint or "value")

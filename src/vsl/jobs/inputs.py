@@ -1,0 +1,152 @@
+"""A job's input: put together, read from text, and checked against its model's schema.
+
+The schema is JSON Schema, as a model's server states it. Messages name fields and what would be
+accepted, never the value that was given: it may be a prompt.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+from uuid import UUID
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, ValidationError
+
+from vsl.errors import Problem
+
+#: Seeds fit a signed 32-bit integer, which every model with a seed takes.
+_LARGEST_SEED = 2**31 - 1
+
+
+def build_input(
+    prompt: str | None, parameters: Mapping[str, Any], schema: Mapping[str, Any], *, job: UUID
+) -> dict[str, Any]:
+    """What a model gets: the parameters, the prompt, and a seed when the model takes one.
+
+    A seed that was not given follows from the job's id, so that every attempt of a job makes the
+    same and two jobs do not.
+    """
+    built = dict(parameters)
+    if prompt is not None:
+        built["prompt"] = prompt
+    if "seed" in schema.get("properties", {}) and built.get("seed") is None:
+        built["seed"] = job.int % _LARGEST_SEED
+    return built
+
+
+def check_input(
+    prompt: str | None, parameters: Mapping[str, Any], schema: Mapping[str, Any]
+) -> list[Problem]:
+    """Everything that is wrong with an input. A model without a schema takes anything."""
+    if not schema:
+        return []
+    built = dict(parameters)
+    problems = []
+    if prompt is not None:
+        if "prompt" in parameters:
+            problems.append(Problem("prompt", "is given twice", "as the prompt or as a parameter"))
+        built["prompt"] = prompt
+    try:
+        errors = sorted(Draft202012Validator(schema).iter_errors(built), key=_place)
+    except SchemaError:  # pragma: no cover - iter_errors does not check the schema itself
+        return [Problem("model", "has an invalid schema in the registry")]
+    for error in errors:
+        problems += _problems(error, schema)
+    return problems
+
+
+def parse_parameters(
+    pairs: Sequence[str], schema: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Read ``key=value`` texts as the schema's types; the parameters, and what could not be read.
+
+    A text that the schema has no type for is taken as JSON when it is JSON, else as it is.
+    """
+    parameters: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for pair in pairs:
+        name, separator, text = pair.partition("=")
+        if not separator or not name:
+            problems.append(Problem(pair, "is not a parameter", "name=value"))
+        elif name in parameters:
+            problems.append(Problem(name, "is given twice"))
+        else:
+            parameters[name] = _read(text, schema.get("properties", {}).get(name, {}))
+    return parameters, problems
+
+
+def _read(text: str, schema: Mapping[str, Any]) -> Any:
+    kinds = _types(schema)
+    if "string" in kinds:
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text  # The check against the schema will name what would be accepted.
+
+
+def _types(schema: Mapping[str, Any]) -> set[str]:
+    """The JSON types that a schema names, also in its alternatives."""
+    named = schema.get("type", [])
+    kinds = {named} if isinstance(named, str) else set(named)
+    for alternative in (*schema.get("anyOf", ()), *schema.get("allOf", ())):
+        kinds |= _types(alternative)
+    if "enum" in schema and all(isinstance(value, str) for value in schema["enum"]):
+        kinds.add("string")
+    return kinds
+
+
+def _place(error: ValidationError) -> str:
+    return "/".join(str(part) for part in error.absolute_path)
+
+
+def _problems(error: ValidationError, schema: Mapping[str, Any]) -> list[Problem]:
+    """An error of the validator in our words, without the value."""
+    names: list[str] = sorted(schema.get("properties", {}))
+    field = ".".join(str(part) for part in error.absolute_path) or "input"
+    rule, limit = error.validator, error.validator_value
+    instance = cast(Mapping[str, Any], error.instance)
+    here = cast(Mapping[str, Any], error.schema)
+    if rule == "required":
+        missing = [name for name in cast(list[str], limit) if name not in instance]
+        return [Problem(_below(error, name), "is missing") for name in missing]
+    if rule == "additionalProperties":
+        known = sorted(here.get("properties", {}))
+        unknown = [name for name in instance if name not in known]
+        return [Problem(_below(error, name), *_unknown(name, known or names)) for name in unknown]
+    reasons: dict[str, tuple[str, str | None]] = {
+        "type": ("has the wrong type", f"{_words(limit)}"),
+        "enum": ("is not a choice", f"one of {_words(limit)}"),
+        "const": ("is not a choice", f"{limit}"),
+        "minimum": ("is too small", f"at least {limit}"),
+        "exclusiveMinimum": ("is too small", f"more than {limit}"),
+        "maximum": ("is too large", f"at most {limit}"),
+        "exclusiveMaximum": ("is too large", f"less than {limit}"),
+        "multipleOf": ("does not fit", f"a multiple of {limit}"),
+        "minLength": ("is too short", f"at least {limit} characters"),
+        "maxLength": ("is too long", f"at most {limit} characters"),
+        "minItems": ("has too few items", f"at least {limit}"),
+        "maxItems": ("has too many items", f"at most {limit}"),
+        "pattern": ("does not have the form asked for", f"{limit}"),
+        "format": ("does not have the form asked for", f"{limit}"),
+        "anyOf": ("fits none of the forms asked for", _words(sorted(_types(here))) or None),
+    }
+    reason, accepted = reasons.get(str(rule), (f"does not meet the rule {rule}", None))
+    return [Problem(field, reason, accepted)]
+
+
+def _below(error: ValidationError, name: str) -> str:
+    return ".".join([*(str(part) for part in error.absolute_path), name])
+
+
+def _unknown(name: str, known: Sequence[str]) -> tuple[str, str]:
+    near = difflib.get_close_matches(name, known, n=1)
+    accepted = f"did you mean {near[0]}?" if near else "one of " + ", ".join(known)
+    return "is not a parameter of this model", accepted
+
+
+def _words(values: Any) -> str:
+    return values if isinstance(values, str) else ", ".join(str(value) for value in values)

@@ -1,0 +1,91 @@
+"""From a prediction's outputs to stored, measured files."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from vsl.domain.jobs import ClaimedJob
+from vsl.domain.keys import object_key
+from vsl.domain.media import MediaFacts, MediaType
+from vsl.domain.provider import OutputSource, Provider
+from vsl.domain.store import Store
+from vsl.errors import StoreError
+from vsl.media.measure import measure
+from vsl.worker.spool import Spool, read_chunks
+from vsl.worker.steps import Steps
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What executing a job needs besides the database."""
+
+    store: Store
+    spool: Spool
+    steps: Steps
+
+
+async def collect(
+    job: ClaimedJob,
+    attempt: int,
+    ordinal: int,
+    source: OutputSource,
+    *,
+    provider: Provider,
+    tools: Tools,
+    on_key: Callable[[str], None],
+) -> dict[str, Any]:
+    """Bring one output into the store; its row for ``finish_jobs``.
+
+    The file is taken whole to the worker's disk and measured there, so that nothing reaches the
+    store that is not what it should be; then it is streamed on. on_key is told the key before the
+    store is asked to write under it.
+    Raises ``ProviderError``, ``OutputInvalid`` or ``StoreError``.
+    """
+    media_type = cast(MediaType, job.media_type)
+    name = f"{job.epoch}-{ordinal}"
+    spooled = await tools.spool.take(name, provider.fetch(source))
+    try:
+        await tools.steps.reached("spooled", job.id)
+        facts = await asyncio.to_thread(measure, spooled.path, media_type)
+        key = object_key(
+            media_type=media_type,
+            user_id=job.user_id,
+            created_at=job.created_at,
+            job_id=job.job_id,
+            attempt=attempt,
+            epoch=job.epoch,
+            ordinal=ordinal,
+            extension=facts.extension,
+        )
+        on_key(key)
+        stored = await tools.store.put(key, read_chunks(spooled.path), content_type=facts.file_type)
+        await tools.steps.reached("stored", job.id)
+    finally:
+        spooled.path.unlink(missing_ok=True)
+    if (stored.size, stored.sha256) != (spooled.size, spooled.sha256):
+        raise StoreError(f"{key} in the store is not the file that was sent")
+    return _row(ordinal, facts, key, stored.sha256, tools.store)
+
+
+def _row(ordinal: int, facts: MediaFacts, key: str, sha256: str, store: Store) -> dict[str, Any]:
+    return {
+        "ordinal": ordinal,
+        "media_type": facts.media_type,
+        "s3_key": key,
+        "s3_url": store.url(key),
+        "s3_bucket": store.bucket,
+        "file_type": facts.file_type,
+        "file_size": facts.file_size,
+        # The column keeps milliseconds; a sound shorter than one still has a length.
+        "duration": None if facts.duration is None else max(round(facts.duration, 3), 0.001),
+        "width": facts.width,
+        "height": facts.height,
+        "fps": None if facts.fps is None else round(facts.fps, 3),
+        "bitrate": facts.bitrate,
+        "codec": facts.codec,
+        "sha256": sha256,
+        "metadata": facts.details,
+    }

@@ -1,0 +1,104 @@
+"""A worker's folder for outputs on their way to the store."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from vsl.errors import StoreError
+
+_CHUNK = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledFile:
+    """One whole file on the worker's own disk. size: bytes. sha256: hex digest."""
+
+    path: Path
+    size: int
+    sha256: str
+
+
+class Spool:
+    """A folder of this process. Folders of workers that are gone are removed when one opens."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @classmethod
+    @contextmanager
+    def open(cls, parent: Path) -> Iterator[Spool]:
+        """Make a folder below ``parent``, and remove it at the end.
+
+        Raises ``StoreError`` when the disk does not allow it.
+        """
+        try:
+            parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _remove_abandoned(parent)
+            folder = Path(tempfile.mkdtemp(dir=parent))
+        except OSError as error:
+            raise _refusal(parent, error) from error
+        # The lock says that its process lives; the kernel drops it however the process ends.
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                yield cls(folder)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    async def take(self, name: str, chunks: AsyncIterable[bytes]) -> SpooledFile:
+        """Write a stream to a new file, never holding it whole in memory.
+
+        Raises ``StoreError`` when the disk is full; the stream's own errors pass through.
+        """
+        path = self._folder / name
+        digest = hashlib.sha256()
+        size = 0
+        try:
+            with path.open("xb") as file:
+                async for chunk in chunks:
+                    digest.update(chunk)
+                    size += len(chunk)
+                    await asyncio.to_thread(file.write, chunk)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            raise _refusal(self._folder, error) from error
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return SpooledFile(path, size, digest.hexdigest())
+
+
+async def read_chunks(path: Path) -> AsyncIterator[bytes]:
+    """A file's bytes, a mebibyte at a time, read outside the event loop."""
+    with path.open("rb") as file:
+        while chunk := await asyncio.to_thread(file.read, _CHUNK):
+            yield chunk
+
+
+def _remove_abandoned(parent: Path) -> None:
+    for folder in parent.iterdir():
+        try:
+            with (folder / "lock").open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue  # It is in use, being made, or not a spool.
+
+
+def _refusal(folder: Path, error: OSError) -> StoreError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreError(
+            f"the disk of {folder} is full", hint="Free space, or set VSL_HOME to another disk."
+        )
+    reason = os.strerror(error.errno) if error.errno else "unknown reason"
+    return StoreError(f"cannot write to {folder}: {reason}", hint="Check VSL_HOME.")

@@ -1,0 +1,274 @@
+"""The worker: claims jobs of its lanes and drives each to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import secrets
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from vsl.db.listen import CANCEL_CHANNEL, WORK_CHANNEL, listen
+from vsl.db.migrate import require_current
+from vsl.db.pool import Database
+from vsl.db.statement import execute as run_command
+from vsl.db.statement import fetch, fetch_value
+from vsl.db.statements import (
+    ClaimJobs,
+    DropDoomed,
+    ExtendLeases,
+    HandBackJobs,
+    NextDue,
+    RescueJobs,
+    TakeDoomed,
+)
+from vsl.domain.jobs import ClaimedJob
+from vsl.domain.provider import Provider
+from vsl.errors import DatabaseError, SchemaVersionError, VslError
+from vsl.worker.collect import Tools
+from vsl.worker.execute import ClaimLostError, Execution, about, execute
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """A worker's intervals, in seconds.
+
+    lease: how long a claim lasts without a heartbeat; heartbeats come three times as often.
+    poll: between looks for work when no notification comes; without_notify: the same when there is
+    no connection to hear notifications on. rescue: between looks for lost jobs. janitor: between
+    removals of doomed objects. grace: how long a stopping worker waits for its jobs.
+    """
+
+    lease: float = 60.0
+    poll: float = 20.0
+    without_notify: float = 1.5
+    rescue: float = 15.0
+    janitor: float = 30.0
+    grace: float = 30.0
+
+
+@dataclass(slots=True)
+class Running:
+    """A job and the task that drives it."""
+
+    execution: Execution
+    task: asyncio.Task[None]
+
+
+@dataclass(slots=True)
+class Worker:
+    """Drives up to ``concurrency`` jobs of ``lanes`` at a time, until told to stop.
+
+    listen_url: an unpooled address to hear notifications on, or None to poll only.
+    """
+
+    database: Database
+    tools: Tools
+    providers: Mapping[str, Provider]
+    lanes: Sequence[str]
+    concurrency: int = 4
+    listen_url: str | None = None
+    timing: Timing = field(default_factory=Timing)
+    name: str = field(
+        default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+    )
+    # By epoch: a job can be here again under a newer claim while an older one is ending.
+    _running: dict[int, Running] = field(default_factory=dict)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _beat: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop`` is set and every job has ended or was handed back.
+
+        Raises ``SchemaVersionError`` when the database does not fit this program, and
+        ``DatabaseError`` when it cannot be reached at the start; later losses are waited out.
+        """
+        async with self.database.connection() as connection:
+            await require_current(connection)
+        log.info(
+            "worker started",
+            extra={"worker": self.name, "lanes": ",".join(self.lanes), "slots": self.concurrency},
+        )
+        helpers = [
+            asyncio.create_task(self._heartbeat()),
+            asyncio.create_task(self._every(self.timing.rescue, self._rescue)),
+            asyncio.create_task(self._every(self.timing.janitor, self._remove_doomed)),
+            asyncio.create_task(self._wake_on(stop)),
+        ]
+        if self.listen_url is not None:
+            hearing = listen(self.listen_url, self._heard, application=f"vsl listen {self.name}")
+            helpers.append(asyncio.create_task(hearing))
+        try:
+            await self._claim_until(stop)
+            await self._drain()
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+        log.info("worker stopped", extra={"worker": self.name})
+
+    async def _claim_until(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            self._wake.clear()
+            free = self.concurrency - len(self._running)
+            claimed: list[ClaimedJob] = []
+            pause = self._interval()
+            if free:
+                try:
+                    claimed = await self._claim(free)
+                    if not claimed:
+                        pause = await self._until_due(pause)
+                except SchemaVersionError:
+                    raise
+                except DatabaseError as error:
+                    log.warning("the database does not answer (%s)", error.message)
+                    pause = self.timing.without_notify
+            for job in claimed:
+                self._start(job)
+            if not claimed:
+                await self._sleep(pause)
+
+    async def _claim(self, free: int) -> list[ClaimedJob]:
+        # In another order each time, so that one full lane does not starve the others.
+        lanes = random.sample(self.lanes, len(self.lanes))
+        async with self.database.connection() as connection:
+            statement = ClaimJobs(
+                worker=self.name, lanes=lanes, count=free, lease=self.timing.lease
+            )
+            return await fetch(connection, statement)
+
+    async def _until_due(self, pause: float) -> float:
+        """Sleep no longer than until a waiting job falls due."""
+        async with self.database.connection() as connection:
+            due = await fetch_value(connection, NextDue(lanes=self.lanes))
+        return pause if due is None else min(pause, max(due, 0.05))
+
+    def _interval(self) -> float:
+        base = self.timing.poll if self.listen_url else self.timing.without_notify
+        return base * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _wake_on(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._wake.set()
+
+    def _heard(self, channel: str, payload: str) -> None:
+        if channel == CANCEL_CHANNEL:
+            self._beat.set()
+        elif channel != WORK_CHANNEL or payload in self.lanes:
+            self._wake.set()
+
+    def _start(self, job: ClaimedJob) -> None:
+        execution = Execution(job)
+        if job.cancel_requested:
+            execution.cancel.set()
+        task = asyncio.create_task(self._drive(execution))
+        self._running[job.epoch] = Running(execution, task)
+
+    async def _drive(self, execution: Execution) -> None:
+        """Execute a job; whatever happens stays with this job."""
+        job = execution.job
+        try:
+            outcome = await execute(
+                execution, database=self.database, providers=self.providers, tools=self.tools
+            )
+            log.info("job %s", outcome, extra=about(job))
+        except ClaimLostError:
+            log.warning("claim lost; nothing was changed", extra=about(job))
+        except VslError as error:
+            log.error("job left for rescue (%s)", error.code, extra=about(job))
+        finally:
+            del self._running[job.epoch]
+            self._wake.set()
+
+    async def _heartbeat(self) -> None:
+        """Extend leases, learn of lost claims, and pass on wishes to cancel."""
+        while True:
+            try:
+                async with asyncio.timeout(self.timing.lease / 3):
+                    await self._beat.wait()
+            except TimeoutError:
+                pass
+            self._beat.clear()
+            try:
+                await self._extend()
+            except VslError as error:
+                log.warning("heartbeat failed (%s)", error.message)
+                await asyncio.sleep(min(1.0, self.timing.lease / 10))
+                self._beat.set()
+
+    async def _extend(self) -> None:
+        held = list(self._running.values())
+        if not held:
+            return
+        async with self.database.connection() as connection:
+            statement = ExtendLeases(
+                jobs=[running.execution.job.id for running in held],
+                epochs=[running.execution.job.epoch for running in held],
+                lease=self.timing.lease,
+            )
+            kept = {answer.epoch: answer for answer in await fetch(connection, statement)}
+        for running in held:
+            answer = kept.get(running.execution.job.epoch)
+            if answer is None:
+                running.task.cancel()
+            elif answer.cancel_requested:
+                running.execution.cancel.set()
+
+    async def _rescue(self) -> None:
+        async with self.database.connection() as connection:
+            rescued = await fetch(connection, RescueJobs(count=1000))
+        for job in rescued:
+            log.warning("rescued a job of %s: %s", job.lost_worker, job.result)
+        if rescued:
+            self._wake.set()
+
+    async def _remove_doomed(self) -> None:
+        store = self.tools.store
+        async with self.database.connection() as connection:
+            doomed = await fetch(connection, TakeDoomed(bucket=store.bucket, count=100))
+        gone = []
+        for item in doomed:
+            await store.delete(item.storage_key)
+            gone.append(item.id)
+        if gone:
+            async with self.database.connection() as connection:
+                await run_command(connection, DropDoomed(ids=gone))
+            log.info("removed %d objects that nothing refers to", len(gone))
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await work()
+            except VslError as error:
+                log.warning("%s", error.message)
+            await asyncio.sleep(seconds * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+
+    async def _drain(self) -> None:
+        """Let jobs end within the grace; hand the others back."""
+        tasks = [running.task for running in self._running.values()]
+        if not tasks:
+            return
+        log.info("stopping: waiting for %d jobs", len(tasks))
+        await asyncio.wait(tasks, timeout=self.timing.grace)
+        left = [running.execution.job for running in self._running.values()]
+        for running in list(self._running.values()):
+            running.task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if not left:
+            return
+        async with self.database.connection() as connection:
+            statement = HandBackJobs(jobs=[j.id for j in left], epochs=[j.epoch for j in left])
+            handed = await fetch(connection, statement)
+        log.info("handed %d jobs back", len(handed))
