@@ -426,12 +426,15 @@ COMMENT ON TABLE vsl.doomed_objects IS 'Objects in the store that no row refers 
 
 -- ------------ functions/by_function.sql
 
--- Whether the write under way comes from one of VSL's functions and not from a person. They say so in
--- a setting of their own (`SET vsl.writer`), which anybody can set, and run as the owner of the
--- private tables, which nobody can fake. One expression, so that the planner inlines it.
+-- Whether the write under way comes from one of VSL's functions and not from a person. Those that
+-- write to guarded tables run with a search_path that no other has (a setting of our own would do as
+-- well, but only superusers may attach one to a function). Anybody can set it; so they must also run
+-- as the owner of the private tables, which nobody can fake. True only where the path is still
+-- theirs: ask in the WHEN of a trigger, not in its function. One expression, so that the planner
+-- inlines it.
 CREATE OR REPLACE FUNCTION vsl.by_function() RETURNS boolean
 LANGUAGE sql STABLE SECURITY INVOKER
-RETURN coalesce(pg_catalog.current_setting('vsl.writer', true) = 'function', false)
+RETURN pg_catalog.current_setting('search_path') = 'pg_catalog, vsl, pg_temp'
     AND pg_catalog.has_table_privilege('vsl.dispatch'::pg_catalog.regclass, 'INSERT');
 COMMENT ON FUNCTION vsl.by_function() IS 'Whether the write under way comes from one of VSL''s functions.';
 
@@ -734,7 +737,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION vsl.guard_job_removal();
 -- ------------ functions/check_output.sql
 
 -- Checks a row of media_outputs in plain words: its media type is its job's, its measures fit its
--- media type, and a driven job's outputs come from the worker, complete.
+-- media type, and a driven job's outputs come from the worker, complete. Its argument says who writes.
 CREATE OR REPLACE FUNCTION vsl.check_output() RETURNS trigger
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -757,7 +760,7 @@ BEGIN
     END IF;
     new.media_type := coalesce(new.media_type, v_job.media_type);
     new.metadata := coalesce(new.metadata, '{}');
-    IF v_job.driven AND tg_op = 'INSERT' AND NOT vsl.by_function() THEN
+    IF v_job.driven AND tg_op = 'INSERT' AND tg_argv[0] = 'person' THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VS001',
             MESSAGE = format('outputs of job %s are recorded by VSL and cannot be added by hand', v_job.job_id),
@@ -805,7 +808,10 @@ $$;
 COMMENT ON FUNCTION vsl.check_output() IS 'Checks a row of media_outputs against its job and its media type.';
 
 CREATE OR REPLACE TRIGGER check_output BEFORE INSERT OR UPDATE ON public.media_outputs
-FOR EACH ROW EXECUTE FUNCTION vsl.check_output();
+FOR EACH ROW WHEN (vsl.by_function()) EXECUTE FUNCTION vsl.check_output('function');
+
+CREATE OR REPLACE TRIGGER check_output_by_hand BEFORE INSERT OR UPDATE ON public.media_outputs
+FOR EACH ROW WHEN (NOT vsl.by_function()) EXECUTE FUNCTION vsl.check_output('person');
 
 -- ------------ functions/doom_outputs.sql
 
@@ -1016,12 +1022,12 @@ COMMENT ON FUNCTION vsl.claim_jobs(text, text[], integer, double precision) IS '
 
 -- Commits the intent to submit, before any request leaves: one open attempt for each claimed job.
 -- A job whose attempt is still open (its worker was lost) keeps that attempt, which moves to the new
--- claim: `resumed`. Answers begun, resumed or stale for each pair of job and epoch.
+-- claim: `resumed`. Answers begun, resumed or stale for each pair of job and epoch. A claim that was
+-- given back, freed or ended is stale even before the next one: somebody else may send at any moment.
 CREATE OR REPLACE FUNCTION vsl.begin_attempts(p_jobs uuid[], p_epochs bigint[])
 RETURNS TABLE (id uuid, result text, attempt_id uuid, number smallint)
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-SET vsl.writer = 'function'
+SET search_path = pg_catalog, vsl, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -1036,7 +1042,7 @@ BEGIN
         SELECT d.job_id, d.attempt_id
         FROM unnest(p_jobs, p_epochs) AS pair (job_id, epoch)
         JOIN vsl.dispatch d ON d.job_id = pair.job_id
-        WHERE d.epoch = pair.epoch
+        WHERE d.epoch = pair.epoch AND d.worker IS NOT NULL
         ORDER BY d.job_id
         FOR UPDATE OF d
     ) held;
@@ -1069,11 +1075,11 @@ BEGIN
     RETURN QUERY
     SELECT
         pair.job_id,
-        CASE WHEN pair.job_id = ANY (v_new) THEN 'begun' WHEN pair.job_id = ANY (v_resumed) THEN 'resumed' ELSE 'stale' END,
+        CASE WHEN d.job_id = ANY (v_new) THEN 'begun' WHEN d.job_id = ANY (v_resumed) THEN 'resumed' ELSE 'stale' END,
         a.id,
         a.number
     FROM unnest(p_jobs, p_epochs) AS pair (job_id, epoch)
-    LEFT JOIN vsl.dispatch d ON d.job_id = pair.job_id AND d.epoch = pair.epoch
+    LEFT JOIN vsl.dispatch d ON d.job_id = pair.job_id AND d.epoch = pair.epoch AND d.worker IS NOT NULL
     LEFT JOIN vsl.attempts a ON a.id = d.attempt_id;
 END
 $$;
@@ -1095,8 +1101,7 @@ CREATE OR REPLACE FUNCTION vsl.record_prediction(
     p_collectable boolean
 ) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-SET vsl.writer = 'function'
+SET search_path = pg_catalog, vsl, pg_temp
 AS $$
 DECLARE
     v_job uuid;
@@ -1139,11 +1144,13 @@ BEGIN ATOMIC
     SELECT DISTINCT ON (r.job_id)
         r.job_id, r.attempt_id, r.epoch, r.outcome, r.processing_time, r.error_code, r.error_message,
         coalesce(r.outputs, '[]')
-    FROM jsonb_to_recordset(p_results) AS r (
+    FROM ROWS FROM (jsonb_to_recordset(p_results) AS (
         job_id uuid, attempt_id uuid, epoch bigint, outcome text, processing_time numeric,
         error_code text, error_message text, outputs jsonb
+    )) WITH ORDINALITY AS r (
+        job_id, attempt_id, epoch, outcome, processing_time, error_code, error_message, outputs, place
     )
-    ORDER BY r.job_id;
+    ORDER BY r.job_id, r.place;
 END;
 COMMENT ON FUNCTION vsl.parse_results(jsonb) IS 'The results of finish_jobs as rows; internal.';
 
@@ -1155,8 +1162,7 @@ COMMENT ON FUNCTION vsl.parse_results(jsonb) IS 'The results of finish_jobs as r
 CREATE OR REPLACE FUNCTION vsl.end_jobs(p_results jsonb)
 RETURNS TABLE (id uuid, result text, outcome text)
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-SET vsl.writer = 'function'
+SET search_path = pg_catalog, vsl, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -1175,7 +1181,10 @@ BEGIN
     -- Locks in the order of job ids, so that two batches cannot wait for each other. Everything
     -- after this works from arrays: the planner then expects few rows and goes by the keys.
     SELECT
-        array_agg(l.job_id), array_agg(l.attempt_id), array_agg(l.outcome), array_agg(l.processing_time),
+        array_agg(l.job_id), array_agg(l.attempt_id),
+        -- Nothing is completed without an attempt.
+        array_agg(CASE WHEN l.outcome <> 'completed' OR l.attempt_id IS NOT NULL THEN l.outcome END),
+        array_agg(l.processing_time),
         array_agg(l.error_code), array_agg(left(l.error_message, 2000)), array_agg(l.outputs),
         array_agg(CASE WHEN l.outcome = 'completed' THEN l.held ELSE 0 END),
         array_agg(l.run), array_agg(l.attempts), array_agg(l.held)
@@ -1192,6 +1201,17 @@ BEGIN
     ) l;
 
     IF v_live IS NOT NULL THEN
+        IF NOT v_outcomes <@ ARRAY['completed', 'failed', 'cancelled'] THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'check_violation',
+                MESSAGE = 'outcome must be completed (by an attempt), failed or cancelled',
+                SCHEMA = 'vsl', TABLE = 'attempts', CONSTRAINT = 'attempts_outcome_known';
+        ELSIF 0 > ANY (v_times) THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'check_violation',
+                MESSAGE = 'processing_time must not be negative',
+                SCHEMA = 'public', TABLE = 'jobs', CONSTRAINT = 'jobs_processing_time_not_negative';
+        END IF;
         WITH ended AS (
             UPDATE public.jobs j
             SET status = e.outcome,
@@ -1288,7 +1308,10 @@ BEGIN
             RETURN QUERY
             SELECT e.id, e.result, e.outcome, NULL::text FROM vsl.end_jobs(jsonb_build_array(v_result)) e;
         EXCEPTION WHEN integrity_constraint_violation OR data_exception THEN
-            id := v_result ->> 'job_id';
+            -- What is wrong may be the identifier itself.
+            id := CASE
+                WHEN v_result ->> 'job_id' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN (v_result ->> 'job_id')::uuid
+            END;
             result := 'rejected';
             outcome := NULL;
             reason := sqlerrm;
@@ -1301,7 +1324,7 @@ COMMENT ON FUNCTION vsl.finish_jobs(jsonb) IS 'Ends a batch of jobs; answers fin
 
 -- ------------ functions/backoff_seconds.sql
 
--- Seconds to wait after the p_failures-th failed attempt of a run: 2, 4, 8 … at most 600, spread by
+-- Seconds to wait after the p_failures-th failed attempt of a run: 2, 4, 8, and so on, at most 600, spread by
 -- 20 % either way so that jobs which failed together do not come back together.
 CREATE OR REPLACE FUNCTION vsl.backoff_seconds(p_failures integer) RETURNS double precision
 LANGUAGE sql VOLATILE
@@ -1324,12 +1347,13 @@ CREATE OR REPLACE FUNCTION vsl.fail_job(
     p_processing_time double precision DEFAULT NULL
 ) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-SET vsl.writer = 'function'
+SET search_path = pg_catalog, vsl, pg_temp
 AS $$
 DECLARE
     v_dispatch vsl.dispatch;
     v_answer record;
+    -- A failure is recorded whatever its provider says of the time: one out of range is not known.
+    v_time numeric := CASE WHEN p_processing_time BETWEEN 0 AND 999999999 THEN p_processing_time END;
 BEGIN
     SELECT * INTO v_dispatch FROM vsl.dispatch d WHERE d.job_id = p_job AND d.epoch = p_epoch FOR UPDATE;
     IF v_dispatch.attempt_id = p_attempt
@@ -1340,7 +1364,7 @@ BEGIN
         WHERE j.id = p_job;
         UPDATE vsl.attempts a
         SET outcome = 'failed', ended_at = now(), cost = 0, error_code = p_code, error_message = left(p_message, 2000),
-            processing_time = coalesce(p_processing_time, a.processing_time)
+            processing_time = coalesce(v_time, a.processing_time)
         WHERE a.id = p_attempt;
         UPDATE vsl.dispatch d
         SET phase = 'backoff', worker = NULL, lease_until = NULL, attempt_id = NULL,
@@ -1351,7 +1375,7 @@ BEGIN
     SELECT * INTO v_answer FROM vsl.end_jobs(jsonb_build_array(jsonb_build_object(
         'job_id', p_job, 'attempt_id', p_attempt, 'epoch', p_epoch,
         'outcome', CASE WHEN v_dispatch.cancel_requested THEN 'cancelled' ELSE 'failed' END,
-        'processing_time', p_processing_time, 'error_code', p_code, 'error_message', p_message
+        'processing_time', v_time, 'error_code', p_code, 'error_message', p_message
     )));
     RETURN CASE WHEN v_answer.result = 'finished' THEN v_answer.outcome ELSE v_answer.result END;
 END
@@ -1364,40 +1388,48 @@ COMMENT ON FUNCTION vsl.fail_job(uuid, bigint, uuid, text, text, boolean, double
 -- under way is asked to stop, and its status changes when its outcome is known: answers requested.
 CREATE OR REPLACE FUNCTION vsl.cancel_job(p_job_id text) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-SET vsl.writer = 'function'
+SET search_path = pg_catalog, vsl, pg_temp
 AS $$
 DECLARE
     v_id uuid;
     v_dispatch vsl.dispatch;
     v_status text;
+    v_driven boolean;
 BEGIN
-    SELECT j.id INTO v_id FROM public.jobs j WHERE j.job_id = p_job_id;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'VS004', MESSAGE = format('there is no job %L', left(p_job_id, 255));
-    END IF;
-    -- Dispatch before jobs, as everywhere.
-    SELECT * INTO v_dispatch FROM vsl.dispatch d WHERE d.job_id = v_id FOR UPDATE;
-    IF FOUND AND v_dispatch.attempt_id IS NOT NULL THEN
+    -- Dispatch before jobs, as everywhere. A driven job without a dispatch row has ended, unless a
+    -- retry was committed between the looks: then the next one finds its new row.
+    LOOP
+        SELECT j.id INTO v_id FROM public.jobs j WHERE j.job_id = p_job_id;
+        SELECT * INTO v_dispatch FROM vsl.dispatch d WHERE d.job_id = v_id FOR UPDATE;
+        EXIT WHEN FOUND;
+        SELECT j.status, j.driven INTO v_status, v_driven FROM public.jobs j WHERE j.id = v_id;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION USING ERRCODE = 'VS004', MESSAGE = format('there is no job %L', left(p_job_id, 255));
+        END IF;
+        EXIT WHEN NOT v_driven OR v_status IN ('completed', 'failed', 'cancelled');
+    END LOOP;
+    IF v_dispatch.job_id IS NOT NULL AND v_dispatch.attempt_id IS NOT NULL THEN
         UPDATE vsl.dispatch d SET cancel_requested = true WHERE d.job_id = v_id;
         UPDATE public.jobs j SET cancel_requested_at = now(), updated_at = now() WHERE j.id = v_id AND j.cancel_requested_at IS NULL;
         PERFORM pg_notify('vsl_cancel', '');
         RETURN 'requested';
-    ELSIF FOUND THEN
+    ELSIF v_dispatch.job_id IS NOT NULL THEN
         UPDATE public.jobs j SET cancel_requested_at = now(), updated_at = now() WHERE j.id = v_id;
         PERFORM vsl.end_jobs(jsonb_build_array(jsonb_build_object(
             'job_id', v_id, 'attempt_id', NULL, 'epoch', v_dispatch.epoch, 'outcome', 'cancelled'
         )));
         RETURN 'cancelled';
     END IF;
-    SELECT j.status INTO v_status FROM public.jobs j WHERE j.id = v_id FOR UPDATE;
+    IF NOT v_driven THEN
+        SELECT j.status INTO v_status FROM public.jobs j WHERE j.id = v_id FOR UPDATE;
+    END IF;
     IF v_status IN ('completed', 'failed') THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VS002',
             MESSAGE = format('job %s is %s and can no longer be cancelled', p_job_id, v_status);
     END IF;
     UPDATE public.jobs j SET status = 'cancelled', cancel_requested_at = now(), updated_at = now()
-    WHERE j.id = v_id AND j.status <> 'cancelled';
+    WHERE j.id = v_id AND j.status <> 'cancelled' AND NOT j.driven;
     RETURN 'cancelled';
 END
 $$;
@@ -1409,8 +1441,7 @@ COMMENT ON FUNCTION vsl.cancel_job(text) IS 'Cancels a job; answers cancelled or
 -- run, with a hold at today's price.
 CREATE OR REPLACE FUNCTION vsl.retry_job(p_job_id text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-SET vsl.writer = 'function'
+SET search_path = pg_catalog, vsl, pg_temp
 AS $$
 DECLARE
     v_job public.jobs;
@@ -1495,7 +1526,8 @@ COMMENT ON FUNCTION vsl.hand_back_jobs(uuid[], bigint[]) IS 'A stopping worker g
 -- ------------ functions/rescue_jobs.sql
 
 -- Frees up to p_limit jobs whose lease is past due, so that any worker can take them on. A job that
--- has lost its worker five times in the middle of an attempt ends as failed: it may be what kills them.
+-- has lost its worker five times in the middle of an attempt and then loses another ends, failed or,
+-- when that was asked for, cancelled: it may be what kills them.
 CREATE OR REPLACE FUNCTION vsl.rescue_jobs(p_limit integer)
 RETURNS TABLE (id uuid, lost_worker text, result text)
 LANGUAGE plpgsql SECURITY DEFINER
@@ -1517,11 +1549,10 @@ BEGIN
         id := v_lost.job_id;
         lost_worker := v_lost.worker;
         IF v_lost.attempt_id IS NOT NULL AND v_lost.rescues >= c_most_rescues THEN
-            PERFORM vsl.fail_job(
+            result := vsl.fail_job(
                 v_lost.job_id, v_lost.epoch, v_lost.attempt_id, 'worker_lost',
                 format('its worker was lost %s times while it ran', v_lost.rescues + 1), false
             );
-            result := 'failed';
         ELSE
             UPDATE vsl.dispatch d
             SET worker = NULL, lease_until = NULL, due_at = now(),
@@ -1588,14 +1619,17 @@ BEGIN
     DELETE FROM vsl.doomed_objects d
     WHERE EXISTS (SELECT FROM public.media_outputs o WHERE o.s3_key = d.storage_key);
     RETURN QUERY
-    UPDATE vsl.doomed_objects d SET due_at = now() + interval '5 minutes', tries = d.tries + 1
-    WHERE d.id IN (
+    -- Materialized: run again for each row of a join, the choice would take more than p_limit.
+    WITH taken AS MATERIALIZED (
         SELECT t.id FROM vsl.doomed_objects t
         WHERE t.due_at <= now() AND (t.bucket = p_bucket OR t.bucket IS NULL)
         ORDER BY t.id
         LIMIT p_limit
         FOR UPDATE SKIP LOCKED
     )
+    UPDATE vsl.doomed_objects d SET due_at = now() + interval '5 minutes', tries = d.tries + 1
+    FROM taken t
+    WHERE d.id = t.id
     RETURNING d.id, d.storage_key;
 END
 $$;
@@ -1706,6 +1740,168 @@ VALUES
     ('sdxl', 'image', 'replicate', 'stability-ai', 'sdxl', NULL, false, 15, 'Stable Diffusion XL: text to image', '{text-to-image}'),
     ('stable-video', 'video', 'replicate', 'stability-ai', 'stable-video-diffusion', NULL, false, 120, 'Stable Video Diffusion: image to video', '{image-to-video}'),
     ('musicgen', 'audio', 'replicate', 'meta', 'musicgen', NULL, false, 60, 'MusicGen: text to music', '{text-to-music}')
+ON CONFLICT (model_id) DO NOTHING;
+
+INSERT INTO public.model_configurations
+    (model_id, media_type, provider, is_free, estimated_time_seconds, description, tags, supported_parameters)
+VALUES
+    ('vsl-speech', 'audio', 'cog', true, 1, 'Reads English text aloud with a small neural voice (hibari-tts); WAV, 24 kHz', '{local}',
+     '{
+  "type": "object",
+  "required": [
+    "prompt"
+  ],
+  "properties": {
+    "prompt": {
+      "description": "The text to speak, in English",
+      "type": "string",
+      "minLength": 1,
+      "maxLength": 4000
+    },
+    "speed": {
+      "description": "The pace: 1 is the voice''s own, 2 is twice as fast",
+      "type": "number",
+      "default": 1.0,
+      "minimum": 0.5,
+      "maximum": 2.0
+    },
+    "seed": {
+      "description": "The same prompt, speed and seed give the same file; left out: any",
+      "type": [
+        "integer",
+        "null"
+      ],
+      "minimum": 0,
+      "maximum": 4294967295
+    }
+  },
+  "additionalProperties": false
+}'),
+    ('vsl-image', 'image', 'cog', true, 1, 'Procedural art from prompt and seed, not a neural network; PNG, WebP or JPEG', '{local}',
+     '{
+  "type": "object",
+  "required": [
+    "prompt"
+  ],
+  "properties": {
+    "prompt": {
+      "description": "Words that choose the motif, the colours and every detail",
+      "type": "string",
+      "minLength": 1,
+      "maxLength": 4000
+    },
+    "style": {
+      "description": "The motif; auto lets the prompt choose",
+      "type": "string",
+      "enum": [
+        "auto",
+        "landscape",
+        "flow",
+        "nebula"
+      ],
+      "default": "auto"
+    },
+    "width": {
+      "description": "Width in pixels",
+      "type": "integer",
+      "default": 768,
+      "minimum": 64,
+      "maximum": 2048
+    },
+    "height": {
+      "description": "Height in pixels",
+      "type": "integer",
+      "default": 512,
+      "minimum": 64,
+      "maximum": 2048
+    },
+    "output_format": {
+      "description": "The file''s format",
+      "type": "string",
+      "enum": [
+        "png",
+        "webp",
+        "jpeg"
+      ],
+      "default": "png"
+    },
+    "seed": {
+      "description": "The same input and seed give the same picture; left out: any",
+      "type": [
+        "integer",
+        "null"
+      ],
+      "minimum": 0,
+      "maximum": 4294967295
+    }
+  },
+  "additionalProperties": false
+}'),
+    ('vsl-video', 'video', 'cog', true, 3, 'Procedural animation from prompt and seed, not a neural network; MP4 (H.264)', '{local}',
+     '{
+  "type": "object",
+  "required": [
+    "prompt"
+  ],
+  "properties": {
+    "prompt": {
+      "description": "Words that choose the motif, the colours and every detail",
+      "type": "string",
+      "minLength": 1,
+      "maxLength": 4000
+    },
+    "style": {
+      "description": "The motif; auto lets the prompt choose",
+      "type": "string",
+      "enum": [
+        "auto",
+        "horizon",
+        "currents"
+      ],
+      "default": "auto"
+    },
+    "seconds": {
+      "description": "Length in seconds",
+      "type": "number",
+      "default": 3.0,
+      "minimum": 1.0,
+      "maximum": 10.0
+    },
+    "fps": {
+      "description": "Frames a second",
+      "type": "integer",
+      "default": 24,
+      "minimum": 8,
+      "maximum": 60
+    },
+    "width": {
+      "description": "Width in pixels, even",
+      "type": "integer",
+      "default": 640,
+      "minimum": 64,
+      "maximum": 1920,
+      "multipleOf": 2
+    },
+    "height": {
+      "description": "Height in pixels, even",
+      "type": "integer",
+      "default": 360,
+      "minimum": 64,
+      "maximum": 1080,
+      "multipleOf": 2
+    },
+    "seed": {
+      "description": "The same input and seed give the same clip; left out: any",
+      "type": [
+        "integer",
+        "null"
+      ],
+      "minimum": 0,
+      "maximum": 4294967295
+    }
+  },
+  "additionalProperties": false
+}')
 ON CONFLICT (model_id) DO NOTHING;
 
 -- ------------ roles.sql
@@ -1874,7 +2070,7 @@ INSERT INTO public.schema_migrations (version, description) VALUES
 
 INSERT INTO vsl.repeatables (path, sha256) VALUES
     ('functions/uuid7.sql', '27824d13f3714e5c66bb86c2389f527a3ff17804ee00b7049858b3c4d1e4121c'),
-    ('functions/by_function.sql', '77b9646eeb57a92daaf484988efdaf47ed06e366d49c02ad86e5c0ccd282e519'),
+    ('functions/by_function.sql', '37204ec2d438902b945a5d181dace50944a2d0fa2ca19785641efd74cd092785'),
     ('functions/check_job.sql', '95d0c5d96c69289fc8fc4276474f09f5609fa4793b51f111a6cdc03cc71a9ebb'),
     ('functions/check_move.sql', '5d9e661be5491432c5a13018474cb9fa2c1441308f4ffbd53a9f41a4e1389a17'),
     ('functions/price_of_job.sql', '27d57c14e8bd4eb1669fcbb2f0f561c86551b12c4feca3d1b8a00f78b94bacfc'),
@@ -1882,33 +2078,33 @@ INSERT INTO vsl.repeatables (path, sha256) VALUES
     ('functions/enqueue_job.sql', '7af95e9e656a4f05377c549e0807a7565839dc4d244d0d65abc14efc826d72df'),
     ('functions/guard_job.sql', 'd1601c30dcff9950b634331a1876cfa049b0b70d2c401c0c392351d220096fdd'),
     ('functions/guard_job_removal.sql', 'e3e371a92b54aec5925d8062840412b572eed807329ba2259a723c85cb641cff'),
-    ('functions/check_output.sql', 'cc1a90a28ff39c16526bb0add903930a57ef22a91696d4b59f5fca7fe2da112b'),
+    ('functions/check_output.sql', 'ef8da5f1d159e072051a9561c9d8a399822dab885f0c275b49cffa07a484c9a7'),
     ('functions/doom_outputs.sql', 'beb388abf7cd0ab5f677c7c739d86e28c882bf03faa6b42612d48c56227023d4'),
     ('functions/guard_outputs_truncate.sql', '5539c7109be9bca8d304fc26162939712b436a04faa0f50401fc981ceb7e127b'),
     ('functions/guard_model.sql', '0c3b171a3a253d4dc4d6f30da2abb646d136cd1fa45196821e1b56d0037b1f18'),
     ('functions/guard_ledger.sql', '0ae318a2a8c4d53bbe6e86ae36271cee382f685f7860997183934c8b5235fe8d'),
     ('functions/submit_job.sql', '548aa3f95e67e5d65bc9029f1ccc48860bc5262c709bd676f5094fbb50c52d39'),
     ('functions/claim_jobs.sql', 'c9b31e46b76f000bbfe3c4d0904fc01e316d7c87e0a1797b5ae12f3a9bbbfc1a'),
-    ('functions/begin_attempts.sql', '57d5949e5a49f9e5a48a407dcdaa66caa90dda53ca045f7af7ff53970680f1f9'),
-    ('functions/record_prediction.sql', 'e6f6afb18f2b64e14cce30fde599a11cd8cfa0590e90d2814f36619cf854785d'),
-    ('functions/parse_results.sql', 'dfb95d39d088565a6ef22f098dec8f670a578babe0d914b4d728f3f2bdcebb7d'),
-    ('functions/end_jobs.sql', '309099d14adc17034bd75f44bc95122827d1758ef40f2e32347d956a91ecd04e'),
-    ('functions/finish_jobs.sql', 'e8ef1abe505908c269c41e0fec6633d4385c38e196e27612d48d47198610715f'),
-    ('functions/backoff_seconds.sql', '868b5b1014e45467481cce426fa83114c60a890c5b1a0626e86ae9fcb31c28ad'),
-    ('functions/fail_job.sql', '618cdcb9cbc1d8ba84d2216880a8f1bde9af7fd02b45289c61b1e178bec46e9a'),
-    ('functions/cancel_job.sql', 'af0ad255ef9adbe6383018e22d7904f9775fb9a8d345429fccc9a80945301816'),
-    ('functions/retry_job.sql', 'd59ab31cf569799a47e50318423b2fdf742e11596a253d3ac4235121404a48d9'),
+    ('functions/begin_attempts.sql', 'cae26efc90df8a456a5a7079237a9ff9d9d451f5339bf5c81aa305578fc3a2c3'),
+    ('functions/record_prediction.sql', 'ce6676810cacae5cd4c9b2199f20660d4af8d59986ebbdee1c5336915a26a9d4'),
+    ('functions/parse_results.sql', 'b6d3c93ec8cdd5ff28729a1a477ef2d8e4f0f080bb04780854ceb3317fe403f6'),
+    ('functions/end_jobs.sql', 'b087fd2c7d64099f0a23434fdccd275f5fe091b81f19a3c79c9c47154c580590'),
+    ('functions/finish_jobs.sql', 'fb002d081653ad01fbbba6ec3243c2f58e4d52b4f4f0862cf4bfc1819a6bf892'),
+    ('functions/backoff_seconds.sql', 'd16855b5aa80f8aa1eb3c9d7b2ef19fd59a44ab12ffd73468dfc198fb2701ec3'),
+    ('functions/fail_job.sql', '10621326c9ed423b74b7143b28db14071d99fb8a27a02d6c4e8056f9a5bcbaf7'),
+    ('functions/cancel_job.sql', 'f8f26708a452f5ef672c2d8699ed509323f2908664061a8990cff60de0f31274'),
+    ('functions/retry_job.sql', 'b89ae7dafbfdc03a129d6a5898d63d41301642a2873b37026aae5bac77c6bbd6'),
     ('functions/extend_leases.sql', '4ace3cc0b5a57e145c03f77ba878fe29ea5213e750863f601d6261c63377aa8b'),
     ('functions/hand_back_jobs.sql', '1d20e44f18b8182affd94b4592f0b1b5ac4c06b154f3605702158bdd151b508d'),
-    ('functions/rescue_jobs.sql', '46c46b3b639d73022daf2f32e9b4acddc7db19c3b22617be8f2fdea439b89a33'),
+    ('functions/rescue_jobs.sql', 'c1f7dd35da344abfe8932d0ab0ce9a12eee10d9e50e100efea4a21d12d4bab0f'),
     ('functions/next_due.sql', '51af8eb441c410f20c93af382d8138d28862d34e1a1b99341df78678b9df6025'),
     ('functions/doom_objects.sql', '3b0ef6e4d0a9eccbf824189dcf32d1df00bf0f02dbfc44566897895a5ebb4ee9'),
-    ('functions/take_doomed.sql', '1dff842c9ce62c33bb083af539b912d0804a4ba16cc622bbd927385a612102ee'),
+    ('functions/take_doomed.sql', '75d37fb08b501e4cc56a314ef9a203abcaeaa992d12190b23500897913a33b1f'),
     ('functions/drop_doomed.sql', '022de6cee080144db960cb596cf194b4020aed1e162fdb3d5eac2a97f8fca05d'),
     ('functions/list_attempts.sql', '7cde0c128762578b29fa415f6393e04ad168c51a93efd6b2e310afd57448a14c'),
     ('views/v_recent_jobs_with_outputs.sql', '35b4932c70b78920546a9ebd76517f13a394d0d9ab5ba7a3e907e907b44fd892'),
     ('views/v_user_statistics.sql', '8c8d0df19539059e42acd56109fc3af2fe81b5b584d0670c5f7502f853366e7c'),
-    ('registry.sql', '6c964cb391ee3d8b3db1f5aa4dbbb5a40444c80796508a24406daf376a7458fb'),
+    ('registry.sql', '77358d8a515bcc663aecd6e07306b78317648ac81ab2624b259542f4bb79e9c5'),
     ('roles.sql', 'e08d7ddd32563d03807a9984bc04f4654fd983ecbb51d7b716bc52a33d70eec4');
 
 COMMIT;

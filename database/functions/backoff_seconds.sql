@@ -1,4 +1,4 @@
--- Seconds to wait after the p_failures-th failed attempt of a run: 2, 4, 8 … at most 600, spread by
+-- Seconds to wait after the p_failures-th failed attempt of a run: 2, 4, 8, and so on, at most 600, spread by
 -- 20 % either way so that jobs which failed together do not come back together.
 CREATE OR REPLACE FUNCTION vsl.backoff_seconds(p_failures integer) RETURNS double precision
 LANGUAGE sql VOLATILE

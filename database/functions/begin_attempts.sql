@@ -1,11 +1,11 @@
 -- Commits the intent to submit, before any request leaves: one open attempt for each claimed job.
 -- A job whose attempt is still open (its worker was lost) keeps that attempt, which moves to the new
--- claim: `resumed`. Answers begun, resumed or stale for each pair of job and epoch.
+-- claim: `resumed`. Answers begun, resumed or stale for each pair of job and epoch. A claim that was
+-- given back, freed or ended is stale even before the next one: somebody else may send at any moment.
 CREATE OR REPLACE FUNCTION vsl.begin_attempts(p_jobs uuid[], p_epochs bigint[])
 RETURNS TABLE (id uuid, result text, attempt_id uuid, number smallint)
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-SET vsl.writer = 'function'
+SET search_path = pg_catalog, vsl, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -20,7 +20,7 @@ BEGIN
         SELECT d.job_id, d.attempt_id
         FROM unnest(p_jobs, p_epochs) AS pair (job_id, epoch)
         JOIN vsl.dispatch d ON d.job_id = pair.job_id
-        WHERE d.epoch = pair.epoch
+        WHERE d.epoch = pair.epoch AND d.worker IS NOT NULL
         ORDER BY d.job_id
         FOR UPDATE OF d
     ) held;
@@ -53,11 +53,11 @@ BEGIN
     RETURN QUERY
     SELECT
         pair.job_id,
-        CASE WHEN pair.job_id = ANY (v_new) THEN 'begun' WHEN pair.job_id = ANY (v_resumed) THEN 'resumed' ELSE 'stale' END,
+        CASE WHEN d.job_id = ANY (v_new) THEN 'begun' WHEN d.job_id = ANY (v_resumed) THEN 'resumed' ELSE 'stale' END,
         a.id,
         a.number
     FROM unnest(p_jobs, p_epochs) AS pair (job_id, epoch)
-    LEFT JOIN vsl.dispatch d ON d.job_id = pair.job_id AND d.epoch = pair.epoch
+    LEFT JOIN vsl.dispatch d ON d.job_id = pair.job_id AND d.epoch = pair.epoch AND d.worker IS NOT NULL
     LEFT JOIN vsl.attempts a ON a.id = d.attempt_id;
 END
 $$;

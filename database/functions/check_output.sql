@@ -1,5 +1,5 @@
 -- Checks a row of media_outputs in plain words: its media type is its job's, its measures fit its
--- media type, and a driven job's outputs come from the worker, complete.
+-- media type, and a driven job's outputs come from the worker, complete. Its argument says who writes.
 CREATE OR REPLACE FUNCTION vsl.check_output() RETURNS trigger
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -22,7 +22,7 @@ BEGIN
     END IF;
     new.media_type := coalesce(new.media_type, v_job.media_type);
     new.metadata := coalesce(new.metadata, '{}');
-    IF v_job.driven AND tg_op = 'INSERT' AND NOT vsl.by_function() THEN
+    IF v_job.driven AND tg_op = 'INSERT' AND tg_argv[0] = 'person' THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VS001',
             MESSAGE = format('outputs of job %s are recorded by VSL and cannot be added by hand', v_job.job_id),
@@ -70,4 +70,7 @@ $$;
 COMMENT ON FUNCTION vsl.check_output() IS 'Checks a row of media_outputs against its job and its media type.';
 
 CREATE OR REPLACE TRIGGER check_output BEFORE INSERT OR UPDATE ON public.media_outputs
-FOR EACH ROW EXECUTE FUNCTION vsl.check_output();
+FOR EACH ROW WHEN (vsl.by_function()) EXECUTE FUNCTION vsl.check_output('function');
+
+CREATE OR REPLACE TRIGGER check_output_by_hand BEFORE INSERT OR UPDATE ON public.media_outputs
+FOR EACH ROW WHEN (NOT vsl.by_function()) EXECUTE FUNCTION vsl.check_output('person');

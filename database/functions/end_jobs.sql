@@ -4,8 +4,7 @@
 CREATE OR REPLACE FUNCTION vsl.end_jobs(p_results jsonb)
 RETURNS TABLE (id uuid, result text, outcome text)
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-SET vsl.writer = 'function'
+SET search_path = pg_catalog, vsl, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -24,7 +23,10 @@ BEGIN
     -- Locks in the order of job ids, so that two batches cannot wait for each other. Everything
     -- after this works from arrays: the planner then expects few rows and goes by the keys.
     SELECT
-        array_agg(l.job_id), array_agg(l.attempt_id), array_agg(l.outcome), array_agg(l.processing_time),
+        array_agg(l.job_id), array_agg(l.attempt_id),
+        -- Nothing is completed without an attempt.
+        array_agg(CASE WHEN l.outcome <> 'completed' OR l.attempt_id IS NOT NULL THEN l.outcome END),
+        array_agg(l.processing_time),
         array_agg(l.error_code), array_agg(left(l.error_message, 2000)), array_agg(l.outputs),
         array_agg(CASE WHEN l.outcome = 'completed' THEN l.held ELSE 0 END),
         array_agg(l.run), array_agg(l.attempts), array_agg(l.held)
@@ -41,6 +43,17 @@ BEGIN
     ) l;
 
     IF v_live IS NOT NULL THEN
+        IF NOT v_outcomes <@ ARRAY['completed', 'failed', 'cancelled'] THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'check_violation',
+                MESSAGE = 'outcome must be completed (by an attempt), failed or cancelled',
+                SCHEMA = 'vsl', TABLE = 'attempts', CONSTRAINT = 'attempts_outcome_known';
+        ELSIF 0 > ANY (v_times) THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'check_violation',
+                MESSAGE = 'processing_time must not be negative',
+                SCHEMA = 'public', TABLE = 'jobs', CONSTRAINT = 'jobs_processing_time_not_negative';
+        END IF;
         WITH ended AS (
             UPDATE public.jobs j
             SET status = e.outcome,

@@ -12,12 +12,13 @@ CREATE OR REPLACE FUNCTION vsl.fail_job(
     p_processing_time double precision DEFAULT NULL
 ) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-SET vsl.writer = 'function'
+SET search_path = pg_catalog, vsl, pg_temp
 AS $$
 DECLARE
     v_dispatch vsl.dispatch;
     v_answer record;
+    -- A failure is recorded whatever its provider says of the time: one out of range is not known.
+    v_time numeric := CASE WHEN p_processing_time BETWEEN 0 AND 999999999 THEN p_processing_time END;
 BEGIN
     SELECT * INTO v_dispatch FROM vsl.dispatch d WHERE d.job_id = p_job AND d.epoch = p_epoch FOR UPDATE;
     IF v_dispatch.attempt_id = p_attempt
@@ -28,7 +29,7 @@ BEGIN
         WHERE j.id = p_job;
         UPDATE vsl.attempts a
         SET outcome = 'failed', ended_at = now(), cost = 0, error_code = p_code, error_message = left(p_message, 2000),
-            processing_time = coalesce(p_processing_time, a.processing_time)
+            processing_time = coalesce(v_time, a.processing_time)
         WHERE a.id = p_attempt;
         UPDATE vsl.dispatch d
         SET phase = 'backoff', worker = NULL, lease_until = NULL, attempt_id = NULL,
@@ -39,7 +40,7 @@ BEGIN
     SELECT * INTO v_answer FROM vsl.end_jobs(jsonb_build_array(jsonb_build_object(
         'job_id', p_job, 'attempt_id', p_attempt, 'epoch', p_epoch,
         'outcome', CASE WHEN v_dispatch.cancel_requested THEN 'cancelled' ELSE 'failed' END,
-        'processing_time', p_processing_time, 'error_code', p_code, 'error_message', p_message
+        'processing_time', v_time, 'error_code', p_code, 'error_message', p_message
     )));
     RETURN CASE WHEN v_answer.result = 'finished' THEN v_answer.outcome ELSE v_answer.result END;
 END

@@ -28,7 +28,10 @@ BEGIN
             RETURN QUERY
             SELECT e.id, e.result, e.outcome, NULL::text FROM vsl.end_jobs(jsonb_build_array(v_result)) e;
         EXCEPTION WHEN integrity_constraint_violation OR data_exception THEN
-            id := v_result ->> 'job_id';
+            -- What is wrong may be the identifier itself.
+            id := CASE
+                WHEN v_result ->> 'job_id' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN (v_result ->> 'job_id')::uuid
+            END;
             result := 'rejected';
             outcome := NULL;
             reason := sqlerrm;

@@ -12,8 +12,7 @@ CREATE OR REPLACE FUNCTION vsl.record_prediction(
     p_collectable boolean
 ) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-SET vsl.writer = 'function'
+SET search_path = pg_catalog, vsl, pg_temp
 AS $$
 DECLARE
     v_job uuid;

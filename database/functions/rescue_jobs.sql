@@ -1,5 +1,6 @@
 -- Frees up to p_limit jobs whose lease is past due, so that any worker can take them on. A job that
--- has lost its worker five times in the middle of an attempt ends as failed: it may be what kills them.
+-- has lost its worker five times in the middle of an attempt and then loses another ends, failed or,
+-- when that was asked for, cancelled: it may be what kills them.
 CREATE OR REPLACE FUNCTION vsl.rescue_jobs(p_limit integer)
 RETURNS TABLE (id uuid, lost_worker text, result text)
 LANGUAGE plpgsql SECURITY DEFINER
@@ -21,11 +22,10 @@ BEGIN
         id := v_lost.job_id;
         lost_worker := v_lost.worker;
         IF v_lost.attempt_id IS NOT NULL AND v_lost.rescues >= c_most_rescues THEN
-            PERFORM vsl.fail_job(
+            result := vsl.fail_job(
                 v_lost.job_id, v_lost.epoch, v_lost.attempt_id, 'worker_lost',
                 format('its worker was lost %s times while it ran', v_lost.rescues + 1), false
             );
-            result := 'failed';
         ELSE
             UPDATE vsl.dispatch d
             SET worker = NULL, lease_until = NULL, due_at = now(),

@@ -2,8 +2,7 @@
 -- run, with a hold at today's price.
 CREATE OR REPLACE FUNCTION vsl.retry_job(p_job_id text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-SET vsl.writer = 'function'
+SET search_path = pg_catalog, vsl, pg_temp
 AS $$
 DECLARE
     v_job public.jobs;

@@ -10,14 +10,17 @@ BEGIN
     DELETE FROM vsl.doomed_objects d
     WHERE EXISTS (SELECT FROM public.media_outputs o WHERE o.s3_key = d.storage_key);
     RETURN QUERY
-    UPDATE vsl.doomed_objects d SET due_at = now() + interval '5 minutes', tries = d.tries + 1
-    WHERE d.id IN (
+    -- Materialized: run again for each row of a join, the choice would take more than p_limit.
+    WITH taken AS MATERIALIZED (
         SELECT t.id FROM vsl.doomed_objects t
         WHERE t.due_at <= now() AND (t.bucket = p_bucket OR t.bucket IS NULL)
         ORDER BY t.id
         LIMIT p_limit
         FOR UPDATE SKIP LOCKED
     )
+    UPDATE vsl.doomed_objects d SET due_at = now() + interval '5 minutes', tries = d.tries + 1
+    FROM taken t
+    WHERE d.id = t.id
     RETURNING d.id, d.storage_key;
 END
 $$;

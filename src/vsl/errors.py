@@ -8,7 +8,7 @@ The tree:
     ├── NotAllowed            the request is well formed but the present state forbids it
     ├── DatabaseError         the database refused or cannot be reached
     │   └── SchemaVersionError    the database's schema does not fit this program
-    ├── ServerError           the embedded PostgreSQL cannot be started, stopped or found
+    ├── ServerError           the embedded PostgreSQL or a model's server cannot be started or stopped
     ├── ProviderError         a model provider failed or cannot be reached
     ├── OutputInvalid         a provider's file is not what it says, or is cut short
     └── StoreError            the object store failed
@@ -107,7 +107,7 @@ class SchemaVersionError(DatabaseError):
 
 
 class ServerError(VslError):
-    """The embedded PostgreSQL cannot be started, stopped or found."""
+    """The embedded PostgreSQL or a model's server cannot be started, stopped or found."""
 
     code = "server_error"
 

@@ -20,6 +20,7 @@ from vsl.db.statements import (
     RecordRepeatable,
     RecordVersion,
     RelationExists,
+    UsePublic,
 )
 from vsl.errors import NotAllowed, SchemaVersionError
 
@@ -106,6 +107,7 @@ async def migrate(url: str) -> SchemaState:
 async def _apply(connection: Connection, migration: Migration) -> None:
     async with translated(), connection.transaction():
         await execute(connection, LockMigrations())
+        await execute(connection, UsePublic())
         if migration.order in {version_key(v) for v in await _versions(connection)}:
             return  # Another runner was here while this one waited.
         if not await _versions(connection):
@@ -119,6 +121,7 @@ async def _apply(connection: Connection, migration: Migration) -> None:
 async def _apply_repeatables(connection: Connection) -> None:
     async with translated(), connection.transaction():
         await execute(connection, LockMigrations())
+        await execute(connection, UsePublic())
         await connection.execute(b"SET LOCAL client_min_messages = error")
         for file in await _changed(connection, await _versions(connection)):
             await connection.execute(file.text.encode(), prepare=False)

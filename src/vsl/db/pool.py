@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import psycopg
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool
 
-from vsl.db.faults import translated
+from vsl.db.faults import translated, translated_sync
 from vsl.db.statement import Connection
 
 #: How long to wait for a connection before saying that the database cannot be reached, in seconds.
@@ -83,3 +85,16 @@ class Database:
         """A connection for a while. Raises ``DatabaseError`` when none can be had."""
         async with translated(), self._pool.connection() as connection:
             yield connection
+
+
+def libpq_variables(url: str) -> dict[str, str]:
+    """A connection address as libpq's environment variables, for programs such as psql."""
+    with translated_sync():
+        given = conninfo_to_dict(url)
+    defaults = {option.keyword.decode(): option.envvar for option in pq.Conninfo.get_defaults()}
+    variables = {}
+    for name, value in given.items():
+        variable = defaults.get(name)
+        if variable and value is not None:
+            variables[variable.decode()] = str(value)
+    return variables

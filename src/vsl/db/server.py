@@ -32,7 +32,6 @@ import psycopg
 from vsl.db.embedded.account import (
     Account,
     can_enter,
-    error_line,
     own_account,
     require_way,
     run_as,
@@ -62,6 +61,7 @@ log = logging.getLogger(__name__)
 DATABASE = "vsl"
 _STOP_PATIENCE = 60.0  # seconds
 _QUIT_PATIENCE = 15.0
+_ANSWER_PATIENCE = 5.0
 # What PostgreSQL answers before it is ready, and again while it recovers from a crash.
 _UNSETTLED = re.compile("the database system is (starting up|in recovery|not (yet )?accepting)")
 _STATES: Mapping[str, Literal["running", "stopping"]] = {
@@ -149,8 +149,8 @@ class EmbeddedServer:
                 postmaster = self._await_running()
                 if postmaster is not None:
                     self._require_wanted_port(postmaster)
-                    self._let_in(postmaster)
-                    return self._info(postmaster, started=False)
+                    if self._let_in(postmaster):
+                        return self._info(postmaster, started=False)
                 programs = self._readable_programs(account)
                 if not self.home.data.is_dir():
                     set_up(self.home, account, programs, self._initdb_options)
@@ -161,7 +161,10 @@ class EmbeddedServer:
                     wanted_port=self._port,
                     settings=self._settings,
                 )
-                self._let_in(postmaster)
+                if not self._let_in(postmaster):
+                    raise ServerError(
+                        "PostgreSQL ended right after its start.", hint=f"See {self.home.log}"
+                    )
                 return self._info(postmaster, started=True)
 
     def stop(self) -> bool:
@@ -177,7 +180,7 @@ class EmbeddedServer:
                 if postmaster is None:
                     return False
                 # A PostgreSQL 18 that is told to stop while it recovers from a crash never ends.
-                self._refusal_when_settled(postmaster)
+                self._refusal(postmaster)
                 self._end(postmaster)
                 return True
 
@@ -271,36 +274,50 @@ class EmbeddedServer:
             time.sleep(0.05)
         return None
 
-    def _let_in(self, postmaster: Postmaster) -> None:
-        """Check that the server lets us into VSL's database; make the database if it is missing."""
+    def _let_in(self, postmaster: Postmaster) -> bool:
+        """See that the server lets us into VSL's database; make the database if it is missing.
+
+        Returns False when the server is no more. Raises ServerError when it is, but refuses.
+        """
         if not self.home.passfile.exists():
             raise ServerError(
                 f"The server's password file {self.home.passfile} is missing.",
                 hint="Put it back from a backup: the password is nowhere else.",
             )
-        reason = self._refusal_when_settled(postmaster)
+        reason = self._refusal(postmaster)
         if reason is not None and f'"{DATABASE}" does not exist' in reason:
             self._create_database(postmaster)
-            reason = self._refusal_when_settled(postmaster)
-        if reason is not None:
-            raise ServerError(
-                f"PostgreSQL (process {postmaster.pid}) runs, but does not let VSL in: {reason}",
-                hint=f"See {self.home.log}",
-            )
+            reason = self._refusal(postmaster)
+        if reason is None:
+            return True
+        if not is_alive(postmaster, self.home.data):
+            return False
+        raise ServerError(
+            f"PostgreSQL (process {postmaster.pid}) runs, but does not let VSL in: {reason}",
+            hint=f"See {self.home.log}",
+        )
 
-    def _refusal_when_settled(self, postmaster: Postmaster) -> str | None:
-        """Why the server does not let us in, None if it does; waits while it starts or recovers."""
-        deadline = time.monotonic() + START_PATIENCE
+    def _refusal(self, postmaster: Postmaster) -> str | None:
+        """Why the server does not let us in; None when it does.
+
+        Waits while it starts, recovers or dies: a killed process answers badly before it is gone.
+        """
+        since = time.monotonic()
         while True:
             try:
                 psycopg.connect(self._url(postmaster), connect_timeout=10).close()
             except psycopg.OperationalError as error:
-                reason = error_line(str(error))
+                lines = str(error).splitlines()
+                reason = next((line for line in lines if "FATAL" in line), lines[0])
             else:
                 return None
-            if not _UNSETTLED.search(reason) or time.monotonic() > deadline:
+            patience = _ANSWER_PATIENCE
+            if "FATAL" in reason:  # the server's own word, not a broken connection
+                patience = START_PATIENCE if _UNSETTLED.search(reason) else 0
+            over = time.monotonic() - since >= patience
+            if over or not is_alive(postmaster, self.home.data):
                 return reason
-            time.sleep(0.05)
+            time.sleep(0.02)
 
     def _create_database(self, postmaster: Postmaster) -> None:
         variables = {**self._libpq_variables(postmaster), "PGDATABASE": "postgres"}

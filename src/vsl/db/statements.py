@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from vsl.db.statement import Command, Json, OneRow, Rows, Value
@@ -121,7 +122,7 @@ class AddModel(Command):
     configuration: Json
     supported_parameters: Json
     description: str | None
-    pricing_per_unit: float | None
+    pricing_per_unit: Decimal | None
     is_free: bool
     estimated_time_seconds: int | None
 
@@ -317,6 +318,11 @@ class ListVersions(Rows[AppliedVersion]):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockMigrations(Command):
     """Wait until no other runner or installer is at work; the lock goes with the transaction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsePublic(Command):
+    """Let unqualified names mean schema public for this transaction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,1 +1,11 @@
-"""The object store behind one small protocol."""
+"""Object stores behind the protocol of ``vsl.domain.store``.
+
+``open_store`` opens what ``VSL_STORAGE`` names; ``FolderStore`` keeps objects in a folder;
+``ObstoreStore.in_memory`` keeps them in memory, for tests.
+"""
+
+from vsl.storage.folder import FolderStore
+from vsl.storage.location import open_store
+from vsl.storage.store import ObstoreStore
+
+__all__ = ["FolderStore", "ObstoreStore", "open_store"]

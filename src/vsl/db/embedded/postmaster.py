@@ -98,15 +98,18 @@ def _working_folder(process: Path, owner: os.stat_result) -> Path | None:
         if os.geteuid() != 0:
             return None
     # Root of a container, who may not look into others' processes, but may become their owner.
-    asked = subprocess.run(
-        ["readlink", process / "cwd"],
-        capture_output=True,
-        timeout=30,
-        check=False,
-        user=owner.st_uid,
-        group=owner.st_gid,
-        extra_groups=[],
-    )
+    try:
+        asked = subprocess.run(
+            ["/usr/bin/readlink", process / "cwd"],
+            capture_output=True,
+            timeout=30,
+            check=False,
+            user=owner.st_uid,
+            group=owner.st_gid,
+            extra_groups=[],
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
     return Path(os.fsdecode(asked.stdout.rstrip(b"\n"))) if asked.returncode == 0 else None
 
 

@@ -1,0 +1,5 @@
+"""``python -m vsl``."""
+
+from vsl.cli.main import main
+
+main()
