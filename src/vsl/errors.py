@@ -8,7 +8,7 @@ The tree:
     ├── NotAllowed            the request is well formed but the present state forbids it
     ├── DatabaseError         the database refused or cannot be reached
     │   └── SchemaVersionError    the database's schema does not fit this program
-    ├── ServerError           the embedded PostgreSQL or a model's server cannot be started or stopped
+    ├── ServerError           the embedded PostgreSQL or a model server does not start or stop
     ├── ProviderError         a model provider failed or cannot be reached
     ├── OutputInvalid         a provider's file is not what it says, or is cut short
     └── StoreError            the object store failed

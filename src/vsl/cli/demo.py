@@ -36,7 +36,7 @@ def demo(
 ) -> None:
     """Make a sound, an image and a video. Starts what is needed, unless `vsl up` is running."""
     config = load()
-    configure(format=config.log_format, level="error")
+    configure(format=config.log_format, level="warning")
     ended = run(_work(config, to, quiet=as_json))
     if as_json:
         print_json([{"job": job, "outputs": outputs, "files": f} for job, outputs, f in ended])
@@ -52,7 +52,9 @@ async def _work(
         if not quiet:
             err.print("starting PostgreSQL, three model servers and a worker …")
         try:
-            await stack.enter_async_context(running_stack(config, concurrency=3))
+            await stack.enter_async_context(
+                running_stack(config, concurrency=3, log_level="warning")
+            )
         except NotAllowed:
             if not quiet:
                 err.print("… they are running already")
@@ -72,9 +74,9 @@ async def _one(
             pairs=pairs,
         )
         if not quiet:
-            err.print(f"{model}: job {job.job_id} is a row; waiting for its file")
+            err.print(f"{model:<11} {job.job_id}: a row; waiting for its file")
         ended, outputs = await follow(connection, job.job_id, quiet=True)
-        return ended, outputs, await copy_outputs(config, outputs, to)
+        return ended, outputs, await copy_outputs(config, outputs, to, stem=model)
 
 
 def _show(ended: list[tuple[JobDetail, list[Output], list[Path]]]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
-import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from vsl.config import Config, load
 from vsl.db.statement import Connection, execute
 from vsl.db.statements import NotifyWork
 from vsl.domain.jobs import JobDetail, Output, SubmittedJob
+from vsl.domain.store import Store
 from vsl.errors import InvalidInput, Problem, StoreError
 from vsl.jobs.submit import prepare, submit
 from vsl.storage.location import open_store
@@ -64,7 +66,7 @@ def generate(
                 err.print(f"submitted {job.job_id}, {money(job.estimated_cost)} held")
             ended = await follow(connection, job.job_id, quiet=as_json)
             if to is not None:
-                await copy_outputs(config, ended[1], to)
+                await copy_outputs(config, ended[1], to, stem=job.job_id)
             return job, ended
 
     job, ended = run(work())
@@ -99,27 +101,37 @@ async def submit_and_wake(
     return job
 
 
-async def copy_outputs(config: Config, outputs: list[Output], folder: Path) -> list[Path]:
-    """Copy stored files out of the store; the paths. Raises ``StoreError``."""
+async def copy_outputs(
+    config: Config, outputs: list[Output], folder: Path, *, stem: str
+) -> list[Path]:
+    """Copy stored files out of the store, as ``stem.png`` or ``stem-0.png``; the paths.
+
+    Raises ``StoreError``.
+    """
     store = open_store(config.storage)
+    stored = [output for output in outputs if output.s3_key is not None]
     copied = []
-    for output in outputs:
-        if output.s3_key is None:
-            continue
-        key = PurePosixPath(output.s3_key)
-        # …/{job_id}/{claim}/original.png becomes {job_id}-0.png.
-        target = folder / f"{key.parts[-3]}-{output.ordinal}{key.suffix}"
-        partial = target.with_name(f".{target.name}.partial")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
-                async for chunk in store.open(output.s3_key):
-                    file.write(chunk)
-            shutil.move(partial, target)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise StoreError(
-                f"cannot write {target}: {error.strerror}", hint="Choose another --out folder."
-            ) from error
+    for output in stored:
+        number = f"-{output.ordinal}" if len(stored) > 1 else ""
+        target = folder / f"{stem}{number}{PurePosixPath(str(output.s3_key)).suffix}"
+        await _copy(store, str(output.s3_key), target)
         copied.append(target)
     return copied
+
+
+async def _copy(store: Store, key: str, target: Path) -> None:
+    """Write beside the target first, so that no half file bears its name."""
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            async for chunk in store.open(key):
+                await asyncio.to_thread(file.write, chunk)
+        await asyncio.to_thread(partial.replace, target)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {target}: {error.strerror}", hint="Choose another --out folder."
+        ) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)

@@ -23,8 +23,11 @@ from vsl.errors import InvalidInput, NotFound, VslError
 #: The option that every command has.
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
-out = Console(highlight=False, soft_wrap=False)
-err = Console(stderr=True, highlight=False)
+#: Columns of a table that goes to a file or another program, where no terminal folds it.
+_WIDE = 200
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _WIDE)
 
 STATUS_STYLES = {
     "pending": "yellow",

@@ -38,7 +38,9 @@ class Stack:
 
 
 @asynccontextmanager
-async def running_stack(config: Config, *, concurrency: int) -> AsyncIterator[Stack]:
+async def running_stack(
+    config: Config, *, concurrency: int, log_level: str | None = None
+) -> AsyncIterator[Stack]:
     """Start everything, and stop it at the end.
 
     Raises ``NotAllowed`` when another process does so for the same home, and the errors of each
@@ -54,7 +56,7 @@ async def running_stack(config: Config, *, concurrency: int) -> AsyncIterator[St
         where = addresses(config)
         await migrate(where.direct_url)
         servers = await stack.enter_async_context(serve_models(config, SHIPPED))
-        await stack.enter_async_context(_kept_worker(config, concurrency))
+        await stack.enter_async_context(_kept_worker(concurrency, log_level or config.log_level))
         yield Stack(where.url, servers)
 
 
@@ -85,19 +87,18 @@ def _only_one(home: Path) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def _kept_worker(config: Config, concurrency: int) -> AsyncIterator[None]:
+async def _kept_worker(concurrency: int, log_level: str) -> AsyncIterator[None]:
     """A worker in a process of its own, started again when it ends."""
-    first = await _start_worker(concurrency)
-    keeper = asyncio.create_task(_keep(first, concurrency))
+    first = await _start_worker(concurrency, log_level)
+    keeper = asyncio.create_task(_keep(first, concurrency, log_level))
     try:
         yield
     finally:
         keeper.cancel()
         await asyncio.gather(keeper, return_exceptions=True)
-    del config
 
 
-async def _keep(process: asyncio.subprocess.Process, concurrency: int) -> None:
+async def _keep(process: asyncio.subprocess.Process, concurrency: int, log_level: str) -> None:
     pause, longest = RESTART_PAUSES
     try:
         while True:
@@ -109,12 +110,12 @@ async def _keep(process: asyncio.subprocess.Process, concurrency: int) -> None:
             log.warning("the worker ended with status %s; starting another", status)
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest)
-            process = await _start_worker(concurrency)
+            process = await _start_worker(concurrency, log_level)
     finally:
         await _stop_worker(process)
 
 
-async def _start_worker(concurrency: int) -> asyncio.subprocess.Process:
+async def _start_worker(concurrency: int, log_level: str) -> asyncio.subprocess.Process:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -123,6 +124,7 @@ async def _start_worker(concurrency: int) -> asyncio.subprocess.Process:
         "--until-stdin-closes",
         f"--concurrency={concurrency}",
         f"--grace={GRACE}",
+        f"--log-level={log_level}",
         # The pipe is never written to: it closes when this process ends, however that happens.
         stdin=asyncio.subprocess.PIPE,
         # Ctrl-C in the terminal is for this process, which then stops the worker in its turn.

@@ -36,11 +36,14 @@ def worker(
         float,
         typer.Option(min=0, help="Seconds to let jobs end after SIGTERM; the rest is handed back."),
     ] = 30.0,
+    log_level: Annotated[
+        str | None, typer.Option(hidden=True, help="Instead of VSL_LOG_LEVEL.")
+    ] = None,
     until_stdin_closes: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Take jobs from the database and drive each to its end."""
     config = load()
-    configure(format=config.log_format, level=config.log_level)
+    configure(format=config.log_format, level=log_level or config.log_level)
     chosen = _lanes(lanes)
 
     async def work() -> None:

@@ -364,3 +364,23 @@ class RelationExists(Value[bool]):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameStrangers(Value[str | None]):
     """Relations in schema public that bear names of VSL's; None when there are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueObject:
+    """An object of the schema: what it is called and what it is."""
+
+    name: str
+    definition: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue(Rows[CatalogueObject]):
+    """Every object of VSL's with its definition, its owner, its comment and its grants."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseSearchPath(Command):
+    """Look names up in these schemas for the rest of the transaction."""
+
+    path: str
