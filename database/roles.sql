@@ -5,7 +5,7 @@
 --   vsl_migrator   changes the schema, as a member of vsl_owner
 --   vsl_app        submits, reads, cancels and retries jobs; keeps tracked jobs and preferences
 --   vsl_worker     drives jobs, through functions only
---   vsl_reader     reads the contract's tables and views
+--   vsl_reader     reads the contract's tables and views, and how jobs were attempted
 --   vsl_monitor    reads numbers, never prompts
 --   vsl_backup     reads everything
 --
@@ -77,11 +77,13 @@ BEGIN
             ('vsl_app', 'INSERT, UPDATE, DELETE', 'TABLE public.jobs, public.media_outputs, public.user_preferences'),
             ('vsl_app', 'INSERT', 'TABLE public.usage_tracking'),
             ('vsl_app', 'EXECUTE', 'FUNCTION vsl.uuid7(), vsl.by_function(), vsl.check_job(public.jobs), '
-                'vsl.check_move(text, text, text), '
+                'vsl.check_move(text, text, text), vsl.check_model_of_job(public.jobs), '
                 'vsl.submit_job(text, text, text, jsonb, jsonb, text, boolean), vsl.cancel_job(text), vsl.retry_job(text), '
                 'vsl.list_attempts(text)'),
             ('vsl_worker', 'USAGE', 'SCHEMA vsl'),
-            ('vsl_worker', 'SELECT', 'TABLE public.schema_migrations, public.model_configurations'),
+            -- The program compares the schema with its own before it starts.
+            ('vsl_app', 'SELECT', 'TABLE vsl.repeatables'),
+            ('vsl_worker', 'SELECT', 'TABLE public.schema_migrations, public.model_configurations, vsl.repeatables'),
             ('vsl_worker', 'EXECUTE', 'FUNCTION vsl.claim_jobs(text, text[], integer, double precision), '
                 'vsl.begin_attempts(uuid[], bigint[]), '
                 'vsl.record_prediction(uuid, text, text, jsonb, jsonb, double precision, boolean), '
@@ -90,7 +92,9 @@ BEGIN
                 'vsl.extend_leases(uuid[], bigint[], double precision), vsl.hand_back_jobs(uuid[], bigint[]), '
                 'vsl.rescue_jobs(integer), vsl.next_due(text[]), '
                 'vsl.doom_objects(text[], text, text), vsl.take_doomed(text, integer), vsl.drop_doomed(bigint[])'),
-            ('vsl_reader', 'SELECT', 'TABLE ' || v_contract),
+            ('vsl_reader', 'USAGE', 'SCHEMA vsl'),
+            ('vsl_reader', 'SELECT', 'TABLE vsl.repeatables, ' || v_contract),
+            ('vsl_reader', 'EXECUTE', 'FUNCTION vsl.list_attempts(text)'),
             ('vsl_monitor', 'USAGE', 'SCHEMA vsl'),
             ('vsl_monitor', 'SELECT', 'TABLE public.model_configurations, public.usage_tracking, public.schema_migrations, '
                 'vsl.dispatch, vsl.ledger_entries, vsl.doomed_objects, vsl.repeatables'),
@@ -107,6 +111,8 @@ BEGIN
         ) AS g (grantee, privileges, object)
         WHERE to_regrole(grantee) IS NOT NULL
     LOOP
+        -- Schema public is not ours to grant on for everybody who runs this, and need not be.
+        CONTINUE WHEN v_grant.object = 'SCHEMA public' AND has_schema_privilege(v_grant.grantee, 'public', 'CREATE');
         BEGIN
             EXECUTE format('GRANT %s ON %s TO %I', v_grant.privileges, v_grant.object, v_grant.grantee);
         EXCEPTION WHEN insufficient_privilege THEN

@@ -132,7 +132,7 @@ CREATE TABLE public.model_configurations (
     CONSTRAINT model_configurations_provider_form CHECK (provider ~ '^[a-z][a-z0-9_-]{0,62}$'),
     CONSTRAINT model_configurations_configuration_object CHECK (jsonb_typeof(configuration) = 'object'),
     CONSTRAINT model_configurations_supported_parameters_object CHECK (jsonb_typeof(supported_parameters) = 'object'),
-    CONSTRAINT model_configurations_price_not_negative CHECK (pricing_per_unit >= 0),
+    CONSTRAINT model_configurations_price_not_negative CHECK (pricing_per_unit >= 0 AND pricing_per_unit <> 'NaN'),
     CONSTRAINT model_configurations_free_or_priced CHECK (NOT is_free OR coalesce(pricing_per_unit, 0) = 0),
     CONSTRAINT model_configurations_time_positive CHECK (estimated_time_seconds > 0),
     CONSTRAINT model_configurations_lane_form CHECK (lane ~ '^[a-z][a-z0-9_-]{0,62}$'),
@@ -182,9 +182,9 @@ CREATE TABLE public.jobs (
     CONSTRAINT jobs_parameters_object CHECK (jsonb_typeof(parameters) = 'object'),
     CONSTRAINT jobs_metadata_object CHECK (jsonb_typeof(metadata) = 'object'),
     CONSTRAINT jobs_estimated_time_not_negative CHECK (estimated_time >= 0),
-    CONSTRAINT jobs_estimated_cost_not_negative CHECK (estimated_cost >= 0),
-    CONSTRAINT jobs_actual_cost_not_negative CHECK (actual_cost >= 0),
-    CONSTRAINT jobs_processing_time_not_negative CHECK (actual_processing_time >= 0),
+    CONSTRAINT jobs_estimated_cost_not_negative CHECK (estimated_cost >= 0 AND estimated_cost <> 'NaN'),
+    CONSTRAINT jobs_actual_cost_not_negative CHECK (actual_cost >= 0 AND actual_cost <> 'NaN'),
+    CONSTRAINT jobs_processing_time_not_negative CHECK (actual_processing_time >= 0 AND actual_processing_time <> 'NaN'),
     CONSTRAINT jobs_retry_count_not_negative CHECK (retry_count >= 0),
     CONSTRAINT jobs_completed_has_completed_at CHECK ((status = 'completed') = (completed_at IS NOT NULL))
 ) WITH (
@@ -241,9 +241,9 @@ CREATE TABLE public.media_outputs (
     attempt_id uuid,
     CONSTRAINT media_outputs_media_type_known CHECK (media_type IN ('video', 'image', 'audio')),
     CONSTRAINT media_outputs_file_size_positive CHECK (file_size > 0),
-    CONSTRAINT media_outputs_duration_positive CHECK (duration > 0),
+    CONSTRAINT media_outputs_duration_positive CHECK (duration > 0 AND duration <> 'NaN'),
     CONSTRAINT media_outputs_dimensions_positive CHECK (width > 0 AND height > 0),
-    CONSTRAINT media_outputs_fps_positive CHECK (fps > 0),
+    CONSTRAINT media_outputs_fps_positive CHECK (fps > 0 AND fps <> 'NaN'),
     CONSTRAINT media_outputs_bitrate_positive CHECK (bitrate > 0),
     CONSTRAINT media_outputs_image_is_still CHECK (media_type <> 'image' OR (duration IS NULL AND fps IS NULL AND bitrate IS NULL)),
     CONSTRAINT media_outputs_audio_is_not_seen CHECK (media_type <> 'audio' OR (width IS NULL AND height IS NULL AND fps IS NULL)),
@@ -278,9 +278,9 @@ CREATE TABLE public.usage_tracking (
     public_job_id text,
     -- Which run of the job: 1 for the submission, one more for each retry_job. NULL for tracked jobs.
     run smallint,
-    CONSTRAINT usage_tracking_estimated_cost_not_negative CHECK (estimated_cost >= 0),
-    CONSTRAINT usage_tracking_actual_cost_not_negative CHECK (actual_cost >= 0),
-    CONSTRAINT usage_tracking_time_not_negative CHECK (processing_time_seconds >= 0),
+    CONSTRAINT usage_tracking_estimated_cost_not_negative CHECK (estimated_cost >= 0 AND estimated_cost <> 'NaN'),
+    CONSTRAINT usage_tracking_actual_cost_not_negative CHECK (actual_cost >= 0 AND actual_cost <> 'NaN'),
+    CONSTRAINT usage_tracking_time_not_negative CHECK (processing_time_seconds >= 0 AND processing_time_seconds <> 'NaN'),
     CONSTRAINT usage_tracking_calls_not_negative CHECK (api_calls_count >= 0),
     CONSTRAINT usage_tracking_billing_period_form CHECK (billing_period ~ '^[0-9]{4}-(0[1-9]|1[0-2])$')
 );
@@ -449,16 +449,16 @@ AS $$
 DECLARE
     v_broken text := CASE
         WHEN p_job.user_id IS NULL OR char_length(p_job.user_id) NOT BETWEEN 1 AND 255 OR p_job.user_id ~ '[[:cntrl:]]' THEN 'jobs_user_id_form'
-        WHEN char_length(p_job.job_id) NOT BETWEEN 1 AND 255 OR p_job.job_id ~ '[[:cntrl:]]' THEN 'jobs_job_id_form'
+        WHEN p_job.job_id IS NULL OR char_length(p_job.job_id) NOT BETWEEN 1 AND 255 OR p_job.job_id ~ '[[:cntrl:]]' THEN 'jobs_job_id_form'
         WHEN p_job.media_type IS NULL OR p_job.media_type NOT IN ('video', 'image', 'audio') THEN 'jobs_media_type_known'
         WHEN p_job.status IS NULL OR p_job.status NOT IN ('pending', 'processing', 'completed', 'failed', 'cancelled') THEN 'jobs_status_known'
         WHEN char_length(p_job.prompt) > 100000 THEN 'jobs_prompt_length'
         WHEN p_job.parameters IS NULL OR jsonb_typeof(p_job.parameters) <> 'object' THEN 'jobs_parameters_object'
         WHEN p_job.metadata IS NULL OR jsonb_typeof(p_job.metadata) <> 'object' THEN 'jobs_metadata_object'
         WHEN p_job.estimated_time < 0 THEN 'jobs_estimated_time_not_negative'
-        WHEN p_job.estimated_cost < 0 THEN 'jobs_estimated_cost_not_negative'
-        WHEN p_job.actual_cost < 0 THEN 'jobs_actual_cost_not_negative'
-        WHEN p_job.actual_processing_time < 0 THEN 'jobs_processing_time_not_negative'
+        WHEN p_job.estimated_cost < 0 OR p_job.estimated_cost = 'NaN' THEN 'jobs_estimated_cost_not_negative'
+        WHEN p_job.actual_cost < 0 OR p_job.actual_cost = 'NaN' THEN 'jobs_actual_cost_not_negative'
+        WHEN p_job.actual_processing_time < 0 OR p_job.actual_processing_time = 'NaN' THEN 'jobs_processing_time_not_negative'
         WHEN p_job.retry_count IS NULL OR p_job.retry_count < 0 THEN 'jobs_retry_count_not_negative'
         WHEN p_job.created_at IS NULL THEN 'jobs_created_at_set'
         WHEN (p_job.status = 'completed') <> (p_job.completed_at IS NOT NULL) THEN 'jobs_completed_has_completed_at'
@@ -478,9 +478,9 @@ BEGIN
             WHEN 'jobs_parameters_object' THEN 'parameters must be a JSON object'
             WHEN 'jobs_metadata_object' THEN 'metadata must be a JSON object'
             WHEN 'jobs_estimated_time_not_negative' THEN 'estimated_time must not be negative'
-            WHEN 'jobs_estimated_cost_not_negative' THEN 'estimated_cost must not be negative'
-            WHEN 'jobs_actual_cost_not_negative' THEN 'actual_cost must not be negative'
-            WHEN 'jobs_processing_time_not_negative' THEN 'actual_processing_time must not be negative'
+            WHEN 'jobs_estimated_cost_not_negative' THEN 'estimated_cost must be a number and not negative'
+            WHEN 'jobs_actual_cost_not_negative' THEN 'actual_cost must be a number and not negative'
+            WHEN 'jobs_processing_time_not_negative' THEN 'actual_processing_time must be a number and not negative'
             WHEN 'jobs_retry_count_not_negative' THEN 'retry_count must not be negative'
             WHEN 'jobs_created_at_set' THEN 'created_at must be set'
             WHEN 'jobs_completed_has_completed_at' THEN 'completed_at must be set exactly when status is completed'
@@ -513,6 +513,33 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION vsl.check_move(text, text, text) IS 'Refuses a move of a tracked job''s status that is not forward.';
+
+-- ------------ functions/check_model_of_job.sql
+
+-- Refuses a row of jobs whose model is not in the registry, or makes another kind of media.
+CREATE OR REPLACE FUNCTION vsl.check_model_of_job(p_job public.jobs) RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_makes text;
+BEGIN
+    SELECT m.media_type INTO v_makes FROM public.model_configurations m WHERE m.model_id = p_job.model_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'foreign_key_violation',
+            MESSAGE = format('model %s is not in the registry', coalesce(quote_literal(left(p_job.model_id, 255)), 'NULL')),
+            HINT = 'See SELECT model_id FROM model_configurations, or add a row there.',
+            SCHEMA = 'public', TABLE = 'jobs', CONSTRAINT = 'jobs_model_id_known';
+    ELSIF p_job.media_type <> v_makes THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'check_violation',
+            MESSAGE = format('media_type is %s, but model %L makes %s', p_job.media_type, p_job.model_id, v_makes),
+            SCHEMA = 'public', TABLE = 'jobs', CONSTRAINT = 'jobs_media_type_of_model';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION vsl.check_model_of_job(public.jobs) IS 'Refuses a job whose model is unknown or makes another kind of media.';
 
 -- ------------ functions/price_of_job.sql
 
@@ -580,11 +607,7 @@ BEGIN
     FROM public.model_configurations m
     WHERE m.model_id = new.model_id;
     IF NOT FOUND THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'foreign_key_violation',
-            MESSAGE = format('model %s is not in the registry', coalesce(quote_literal(left(new.model_id, 255)), 'NULL')),
-            HINT = 'See SELECT model_id FROM model_configurations, or add a row there.',
-            SCHEMA = 'public', TABLE = 'jobs', CONSTRAINT = 'jobs_model_id_known';
+        PERFORM vsl.check_model_of_job(new);
     END IF;
 
     IF new.driven THEN
@@ -600,10 +623,7 @@ BEGIN
     END IF;
     PERFORM vsl.check_job(new);
     IF new.media_type <> v_makes THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'check_violation',
-            MESSAGE = format('media_type is %s, but model %L makes %s', new.media_type, new.model_id, v_makes),
-            SCHEMA = 'public', TABLE = 'jobs', CONSTRAINT = 'jobs_media_type_of_model';
+        PERFORM vsl.check_model_of_job(new);
     END IF;
     RETURN new;
 END
@@ -692,6 +712,14 @@ BEGIN
         END IF;
     END IF;
     PERFORM vsl.check_job(new);
+    IF (new.model_id, new.media_type) IS DISTINCT FROM (old.model_id, old.media_type) THEN
+        PERFORM vsl.check_model_of_job(new);
+        IF new.media_type <> old.media_type AND EXISTS (SELECT FROM public.media_outputs o WHERE o.job_id = old.id) THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VS001',
+                MESSAGE = format('job %s has outputs, so its media_type stays %s', old.job_id, old.media_type);
+        END IF;
+    END IF;
     RETURN new;
 END
 $$;
@@ -771,13 +799,13 @@ BEGIN
     ELSIF new.file_size <= 0 THEN
         v_constraint := 'media_outputs_file_size_positive';
         v_message := 'file_size must be positive';
-    ELSIF new.duration <= 0 THEN
+    ELSIF new.duration <= 0 OR new.duration = 'NaN' THEN
         v_constraint := 'media_outputs_duration_positive';
         v_message := 'duration must be positive';
     ELSIF new.width <= 0 OR new.height <= 0 THEN
         v_constraint := 'media_outputs_dimensions_positive';
         v_message := 'width and height must be positive';
-    ELSIF new.fps <= 0 THEN
+    ELSIF new.fps <= 0 OR new.fps = 'NaN' THEN
         v_constraint := 'media_outputs_fps_positive';
         v_message := 'fps must be positive';
     ELSIF new.bitrate <= 0 THEN
@@ -864,6 +892,15 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    IF tg_op = 'TRUNCATE' THEN
+        IF EXISTS (SELECT FROM vsl.dispatch) THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VS003',
+                MESSAGE = 'model_configurations cannot be truncated while driven jobs are live',
+                HINT = 'Set is_active to false, and remove models when their jobs have ended.';
+        END IF;
+        RETURN NULL;
+    END IF;
     IF tg_op = 'UPDATE' AND new.model_id = old.model_id THEN
         new.updated_at := now();
         RETURN new;
@@ -889,6 +926,9 @@ COMMENT ON FUNCTION vsl.guard_model() IS 'Keeps updated_at of the registry, and 
 
 CREATE OR REPLACE TRIGGER guard_model BEFORE UPDATE OR DELETE ON public.model_configurations
 FOR EACH ROW EXECUTE FUNCTION vsl.guard_model();
+
+CREATE OR REPLACE TRIGGER guard_models_truncate BEFORE TRUNCATE ON public.model_configurations
+FOR EACH STATEMENT EXECUTE FUNCTION vsl.guard_model();
 
 -- ------------ functions/guard_ledger.sql
 
@@ -1913,7 +1953,7 @@ ON CONFLICT (model_id) DO NOTHING;
 --   vsl_migrator   changes the schema, as a member of vsl_owner
 --   vsl_app        submits, reads, cancels and retries jobs; keeps tracked jobs and preferences
 --   vsl_worker     drives jobs, through functions only
---   vsl_reader     reads the contract's tables and views
+--   vsl_reader     reads the contract's tables and views, and how jobs were attempted
 --   vsl_monitor    reads numbers, never prompts
 --   vsl_backup     reads everything
 --
@@ -1985,11 +2025,13 @@ BEGIN
             ('vsl_app', 'INSERT, UPDATE, DELETE', 'TABLE public.jobs, public.media_outputs, public.user_preferences'),
             ('vsl_app', 'INSERT', 'TABLE public.usage_tracking'),
             ('vsl_app', 'EXECUTE', 'FUNCTION vsl.uuid7(), vsl.by_function(), vsl.check_job(public.jobs), '
-                'vsl.check_move(text, text, text), '
+                'vsl.check_move(text, text, text), vsl.check_model_of_job(public.jobs), '
                 'vsl.submit_job(text, text, text, jsonb, jsonb, text, boolean), vsl.cancel_job(text), vsl.retry_job(text), '
                 'vsl.list_attempts(text)'),
             ('vsl_worker', 'USAGE', 'SCHEMA vsl'),
-            ('vsl_worker', 'SELECT', 'TABLE public.schema_migrations, public.model_configurations'),
+            -- The program compares the schema with its own before it starts.
+            ('vsl_app', 'SELECT', 'TABLE vsl.repeatables'),
+            ('vsl_worker', 'SELECT', 'TABLE public.schema_migrations, public.model_configurations, vsl.repeatables'),
             ('vsl_worker', 'EXECUTE', 'FUNCTION vsl.claim_jobs(text, text[], integer, double precision), '
                 'vsl.begin_attempts(uuid[], bigint[]), '
                 'vsl.record_prediction(uuid, text, text, jsonb, jsonb, double precision, boolean), '
@@ -1998,7 +2040,9 @@ BEGIN
                 'vsl.extend_leases(uuid[], bigint[], double precision), vsl.hand_back_jobs(uuid[], bigint[]), '
                 'vsl.rescue_jobs(integer), vsl.next_due(text[]), '
                 'vsl.doom_objects(text[], text, text), vsl.take_doomed(text, integer), vsl.drop_doomed(bigint[])'),
-            ('vsl_reader', 'SELECT', 'TABLE ' || v_contract),
+            ('vsl_reader', 'USAGE', 'SCHEMA vsl'),
+            ('vsl_reader', 'SELECT', 'TABLE vsl.repeatables, ' || v_contract),
+            ('vsl_reader', 'EXECUTE', 'FUNCTION vsl.list_attempts(text)'),
             ('vsl_monitor', 'USAGE', 'SCHEMA vsl'),
             ('vsl_monitor', 'SELECT', 'TABLE public.model_configurations, public.usage_tracking, public.schema_migrations, '
                 'vsl.dispatch, vsl.ledger_entries, vsl.doomed_objects, vsl.repeatables'),
@@ -2015,6 +2059,8 @@ BEGIN
         ) AS g (grantee, privileges, object)
         WHERE to_regrole(grantee) IS NOT NULL
     LOOP
+        -- Schema public is not ours to grant on for everybody who runs this, and need not be.
+        CONTINUE WHEN v_grant.object = 'SCHEMA public' AND has_schema_privilege(v_grant.grantee, 'public', 'CREATE');
         BEGIN
             EXECUTE format('GRANT %s ON %s TO %I', v_grant.privileges, v_grant.object, v_grant.grantee);
         EXCEPTION WHEN insufficient_privilege THEN
@@ -2071,17 +2117,18 @@ INSERT INTO public.schema_migrations (version, description) VALUES
 INSERT INTO vsl.repeatables (path, sha256) VALUES
     ('functions/uuid7.sql', '27824d13f3714e5c66bb86c2389f527a3ff17804ee00b7049858b3c4d1e4121c'),
     ('functions/by_function.sql', '37204ec2d438902b945a5d181dace50944a2d0fa2ca19785641efd74cd092785'),
-    ('functions/check_job.sql', '95d0c5d96c69289fc8fc4276474f09f5609fa4793b51f111a6cdc03cc71a9ebb'),
+    ('functions/check_job.sql', 'ee4d4569d5e5c65c377965a8f68ead7c2774f13ed949a4af754a62856fbc5d74'),
     ('functions/check_move.sql', '5d9e661be5491432c5a13018474cb9fa2c1441308f4ffbd53a9f41a4e1389a17'),
+    ('functions/check_model_of_job.sql', '2a1495566fb35af2b9af3713de2257ac9be7ba34c7d097242930ad74477ad8d1'),
     ('functions/price_of_job.sql', '27d57c14e8bd4eb1669fcbb2f0f561c86551b12c4feca3d1b8a00f78b94bacfc'),
-    ('functions/fill_job.sql', 'dcb0a383be684600b433c55dc45a6b79135d400527642f1d0db1487bba7c94d5'),
+    ('functions/fill_job.sql', '2f17c9236e02d6dc4d0fc109d394065e780abe8d18cd5ee69eb2a98ee4c0a322'),
     ('functions/enqueue_job.sql', '7af95e9e656a4f05377c549e0807a7565839dc4d244d0d65abc14efc826d72df'),
-    ('functions/guard_job.sql', 'd1601c30dcff9950b634331a1876cfa049b0b70d2c401c0c392351d220096fdd'),
+    ('functions/guard_job.sql', 'd18527049bb2bbed485e664d31e35d2a9108ab8d9476106e0e040751904bac23'),
     ('functions/guard_job_removal.sql', 'e3e371a92b54aec5925d8062840412b572eed807329ba2259a723c85cb641cff'),
-    ('functions/check_output.sql', 'ef8da5f1d159e072051a9561c9d8a399822dab885f0c275b49cffa07a484c9a7'),
+    ('functions/check_output.sql', '883b8b289eb892aba158b653d471aa33c38749468af194aec9279291d20ace3e'),
     ('functions/doom_outputs.sql', 'beb388abf7cd0ab5f677c7c739d86e28c882bf03faa6b42612d48c56227023d4'),
     ('functions/guard_outputs_truncate.sql', '5539c7109be9bca8d304fc26162939712b436a04faa0f50401fc981ceb7e127b'),
-    ('functions/guard_model.sql', '0c3b171a3a253d4dc4d6f30da2abb646d136cd1fa45196821e1b56d0037b1f18'),
+    ('functions/guard_model.sql', '1efc28e8ff3256917acbe47971377e20a787a6e7f48110c4b4a16cd2d95653b0'),
     ('functions/guard_ledger.sql', '0ae318a2a8c4d53bbe6e86ae36271cee382f685f7860997183934c8b5235fe8d'),
     ('functions/submit_job.sql', '548aa3f95e67e5d65bc9029f1ccc48860bc5262c709bd676f5094fbb50c52d39'),
     ('functions/claim_jobs.sql', 'c9b31e46b76f000bbfe3c4d0904fc01e316d7c87e0a1797b5ae12f3a9bbbfc1a'),
@@ -2105,7 +2152,7 @@ INSERT INTO vsl.repeatables (path, sha256) VALUES
     ('views/v_recent_jobs_with_outputs.sql', '35b4932c70b78920546a9ebd76517f13a394d0d9ab5ba7a3e907e907b44fd892'),
     ('views/v_user_statistics.sql', '8c8d0df19539059e42acd56109fc3af2fe81b5b584d0670c5f7502f853366e7c'),
     ('registry.sql', '77358d8a515bcc663aecd6e07306b78317648ac81ab2624b259542f4bb79e9c5'),
-    ('roles.sql', 'e08d7ddd32563d03807a9984bc04f4654fd983ecbb51d7b716bc52a33d70eec4');
+    ('roles.sql', '6a04bd53020e1817d1324a10a232758fc8c4287e88dc5f5adb884b16f362ebcb');
 
 COMMIT;
 

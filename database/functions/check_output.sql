@@ -33,13 +33,13 @@ BEGIN
     ELSIF new.file_size <= 0 THEN
         v_constraint := 'media_outputs_file_size_positive';
         v_message := 'file_size must be positive';
-    ELSIF new.duration <= 0 THEN
+    ELSIF new.duration <= 0 OR new.duration = 'NaN' THEN
         v_constraint := 'media_outputs_duration_positive';
         v_message := 'duration must be positive';
     ELSIF new.width <= 0 OR new.height <= 0 THEN
         v_constraint := 'media_outputs_dimensions_positive';
         v_message := 'width and height must be positive';
-    ELSIF new.fps <= 0 THEN
+    ELSIF new.fps <= 0 OR new.fps = 'NaN' THEN
         v_constraint := 'media_outputs_fps_positive';
         v_message := 'fps must be positive';
     ELSIF new.bitrate <= 0 THEN

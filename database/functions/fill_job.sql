@@ -34,11 +34,7 @@ BEGIN
     FROM public.model_configurations m
     WHERE m.model_id = new.model_id;
     IF NOT FOUND THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'foreign_key_violation',
-            MESSAGE = format('model %s is not in the registry', coalesce(quote_literal(left(new.model_id, 255)), 'NULL')),
-            HINT = 'See SELECT model_id FROM model_configurations, or add a row there.',
-            SCHEMA = 'public', TABLE = 'jobs', CONSTRAINT = 'jobs_model_id_known';
+        PERFORM vsl.check_model_of_job(new);
     END IF;
 
     IF new.driven THEN
@@ -54,10 +50,7 @@ BEGIN
     END IF;
     PERFORM vsl.check_job(new);
     IF new.media_type <> v_makes THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'check_violation',
-            MESSAGE = format('media_type is %s, but model %L makes %s', new.media_type, new.model_id, v_makes),
-            SCHEMA = 'public', TABLE = 'jobs', CONSTRAINT = 'jobs_media_type_of_model';
+        PERFORM vsl.check_model_of_job(new);
     END IF;
     RETURN new;
 END

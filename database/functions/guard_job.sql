@@ -44,6 +44,14 @@ BEGIN
         END IF;
     END IF;
     PERFORM vsl.check_job(new);
+    IF (new.model_id, new.media_type) IS DISTINCT FROM (old.model_id, old.media_type) THEN
+        PERFORM vsl.check_model_of_job(new);
+        IF new.media_type <> old.media_type AND EXISTS (SELECT FROM public.media_outputs o WHERE o.job_id = old.id) THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VS001',
+                MESSAGE = format('job %s has outputs, so its media_type stays %s', old.job_id, old.media_type);
+        END IF;
+    END IF;
     RETURN new;
 END
 $$;

@@ -4,6 +4,15 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    IF tg_op = 'TRUNCATE' THEN
+        IF EXISTS (SELECT FROM vsl.dispatch) THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VS003',
+                MESSAGE = 'model_configurations cannot be truncated while driven jobs are live',
+                HINT = 'Set is_active to false, and remove models when their jobs have ended.';
+        END IF;
+        RETURN NULL;
+    END IF;
     IF tg_op = 'UPDATE' AND new.model_id = old.model_id THEN
         new.updated_at := now();
         RETURN new;
@@ -29,3 +38,6 @@ COMMENT ON FUNCTION vsl.guard_model() IS 'Keeps updated_at of the registry, and 
 
 CREATE OR REPLACE TRIGGER guard_model BEFORE UPDATE OR DELETE ON public.model_configurations
 FOR EACH ROW EXECUTE FUNCTION vsl.guard_model();
+
+CREATE OR REPLACE TRIGGER guard_models_truncate BEFORE TRUNCATE ON public.model_configurations
+FOR EACH STATEMENT EXECUTE FUNCTION vsl.guard_model();

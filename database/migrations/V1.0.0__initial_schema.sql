@@ -81,7 +81,7 @@ CREATE TABLE public.model_configurations (
     CONSTRAINT model_configurations_provider_form CHECK (provider ~ '^[a-z][a-z0-9_-]{0,62}$'),
     CONSTRAINT model_configurations_configuration_object CHECK (jsonb_typeof(configuration) = 'object'),
     CONSTRAINT model_configurations_supported_parameters_object CHECK (jsonb_typeof(supported_parameters) = 'object'),
-    CONSTRAINT model_configurations_price_not_negative CHECK (pricing_per_unit >= 0),
+    CONSTRAINT model_configurations_price_not_negative CHECK (pricing_per_unit >= 0 AND pricing_per_unit <> 'NaN'),
     CONSTRAINT model_configurations_free_or_priced CHECK (NOT is_free OR coalesce(pricing_per_unit, 0) = 0),
     CONSTRAINT model_configurations_time_positive CHECK (estimated_time_seconds > 0),
     CONSTRAINT model_configurations_lane_form CHECK (lane ~ '^[a-z][a-z0-9_-]{0,62}$'),
@@ -129,9 +129,9 @@ CREATE TABLE public.jobs (
     CONSTRAINT jobs_parameters_object CHECK (jsonb_typeof(parameters) = 'object'),
     CONSTRAINT jobs_metadata_object CHECK (jsonb_typeof(metadata) = 'object'),
     CONSTRAINT jobs_estimated_time_not_negative CHECK (estimated_time >= 0),
-    CONSTRAINT jobs_estimated_cost_not_negative CHECK (estimated_cost >= 0),
-    CONSTRAINT jobs_actual_cost_not_negative CHECK (actual_cost >= 0),
-    CONSTRAINT jobs_processing_time_not_negative CHECK (actual_processing_time >= 0),
+    CONSTRAINT jobs_estimated_cost_not_negative CHECK (estimated_cost >= 0 AND estimated_cost <> 'NaN'),
+    CONSTRAINT jobs_actual_cost_not_negative CHECK (actual_cost >= 0 AND actual_cost <> 'NaN'),
+    CONSTRAINT jobs_processing_time_not_negative CHECK (actual_processing_time >= 0 AND actual_processing_time <> 'NaN'),
     CONSTRAINT jobs_retry_count_not_negative CHECK (retry_count >= 0),
     CONSTRAINT jobs_completed_has_completed_at CHECK ((status = 'completed') = (completed_at IS NOT NULL))
 ) WITH (
@@ -186,9 +186,9 @@ CREATE TABLE public.media_outputs (
     attempt_id uuid,
     CONSTRAINT media_outputs_media_type_known CHECK (media_type IN ('video', 'image', 'audio')),
     CONSTRAINT media_outputs_file_size_positive CHECK (file_size > 0),
-    CONSTRAINT media_outputs_duration_positive CHECK (duration > 0),
+    CONSTRAINT media_outputs_duration_positive CHECK (duration > 0 AND duration <> 'NaN'),
     CONSTRAINT media_outputs_dimensions_positive CHECK (width > 0 AND height > 0),
-    CONSTRAINT media_outputs_fps_positive CHECK (fps > 0),
+    CONSTRAINT media_outputs_fps_positive CHECK (fps > 0 AND fps <> 'NaN'),
     CONSTRAINT media_outputs_bitrate_positive CHECK (bitrate > 0),
     CONSTRAINT media_outputs_image_is_still CHECK (media_type <> 'image' OR (duration IS NULL AND fps IS NULL AND bitrate IS NULL)),
     CONSTRAINT media_outputs_audio_is_not_seen CHECK (media_type <> 'audio' OR (width IS NULL AND height IS NULL AND fps IS NULL)),
@@ -221,9 +221,9 @@ CREATE TABLE public.usage_tracking (
     public_job_id text,
     -- Which run of the job: 1 for the submission, one more for each retry_job. NULL for tracked jobs.
     run smallint,
-    CONSTRAINT usage_tracking_estimated_cost_not_negative CHECK (estimated_cost >= 0),
-    CONSTRAINT usage_tracking_actual_cost_not_negative CHECK (actual_cost >= 0),
-    CONSTRAINT usage_tracking_time_not_negative CHECK (processing_time_seconds >= 0),
+    CONSTRAINT usage_tracking_estimated_cost_not_negative CHECK (estimated_cost >= 0 AND estimated_cost <> 'NaN'),
+    CONSTRAINT usage_tracking_actual_cost_not_negative CHECK (actual_cost >= 0 AND actual_cost <> 'NaN'),
+    CONSTRAINT usage_tracking_time_not_negative CHECK (processing_time_seconds >= 0 AND processing_time_seconds <> 'NaN'),
     CONSTRAINT usage_tracking_calls_not_negative CHECK (api_calls_count >= 0),
     CONSTRAINT usage_tracking_billing_period_form CHECK (billing_period ~ '^[0-9]{4}-(0[1-9]|1[0-2])$')
 );

@@ -37,9 +37,9 @@ CREATE TABLE public.jobs (
     CONSTRAINT jobs_parameters_object CHECK (jsonb_typeof(parameters) = 'object'),
     CONSTRAINT jobs_metadata_object CHECK (jsonb_typeof(metadata) = 'object'),
     CONSTRAINT jobs_estimated_time_not_negative CHECK (estimated_time >= 0),
-    CONSTRAINT jobs_estimated_cost_not_negative CHECK (estimated_cost >= 0),
-    CONSTRAINT jobs_actual_cost_not_negative CHECK (actual_cost >= 0),
-    CONSTRAINT jobs_processing_time_not_negative CHECK (actual_processing_time >= 0),
+    CONSTRAINT jobs_estimated_cost_not_negative CHECK (estimated_cost >= 0 AND estimated_cost <> 'NaN'),
+    CONSTRAINT jobs_actual_cost_not_negative CHECK (actual_cost >= 0 AND actual_cost <> 'NaN'),
+    CONSTRAINT jobs_processing_time_not_negative CHECK (actual_processing_time >= 0 AND actual_processing_time <> 'NaN'),
     CONSTRAINT jobs_retry_count_not_negative CHECK (retry_count >= 0),
     CONSTRAINT jobs_completed_has_completed_at CHECK ((status = 'completed') = (completed_at IS NOT NULL))
 ) WITH (

@@ -32,7 +32,7 @@ CREATE TABLE public.model_configurations (
     CONSTRAINT model_configurations_provider_form CHECK (provider ~ '^[a-z][a-z0-9_-]{0,62}$'),
     CONSTRAINT model_configurations_configuration_object CHECK (jsonb_typeof(configuration) = 'object'),
     CONSTRAINT model_configurations_supported_parameters_object CHECK (jsonb_typeof(supported_parameters) = 'object'),
-    CONSTRAINT model_configurations_price_not_negative CHECK (pricing_per_unit >= 0),
+    CONSTRAINT model_configurations_price_not_negative CHECK (pricing_per_unit >= 0 AND pricing_per_unit <> 'NaN'),
     CONSTRAINT model_configurations_free_or_priced CHECK (NOT is_free OR coalesce(pricing_per_unit, 0) = 0),
     CONSTRAINT model_configurations_time_positive CHECK (estimated_time_seconds > 0),
     CONSTRAINT model_configurations_lane_form CHECK (lane ~ '^[a-z][a-z0-9_-]{0,62}$'),

@@ -16,9 +16,9 @@ CREATE TABLE public.usage_tracking (
     public_job_id text,
     -- Which run of the job: 1 for the submission, one more for each retry_job. NULL for tracked jobs.
     run smallint,
-    CONSTRAINT usage_tracking_estimated_cost_not_negative CHECK (estimated_cost >= 0),
-    CONSTRAINT usage_tracking_actual_cost_not_negative CHECK (actual_cost >= 0),
-    CONSTRAINT usage_tracking_time_not_negative CHECK (processing_time_seconds >= 0),
+    CONSTRAINT usage_tracking_estimated_cost_not_negative CHECK (estimated_cost >= 0 AND estimated_cost <> 'NaN'),
+    CONSTRAINT usage_tracking_actual_cost_not_negative CHECK (actual_cost >= 0 AND actual_cost <> 'NaN'),
+    CONSTRAINT usage_tracking_time_not_negative CHECK (processing_time_seconds >= 0 AND processing_time_seconds <> 'NaN'),
     CONSTRAINT usage_tracking_calls_not_negative CHECK (api_calls_count >= 0),
     CONSTRAINT usage_tracking_billing_period_form CHECK (billing_period ~ '^[0-9]{4}-(0[1-9]|1[0-2])$')
 );

@@ -35,7 +35,8 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    pretty_exceptions_show_locals=False,
+    # A traceback of ours holds no prompts; rich ones show the variables.
+    pretty_exceptions_enable=False,
     help="AI media generation on your own PostgreSQL: every job, file and cent in one database.",
 )
 app.add_typer(jobs.app, name="jobs")

@@ -196,7 +196,9 @@ def _state(model: Model, providers: frozenset[str]) -> str:
 def _parameters(schema: dict[str, Any]) -> Table:
     made = table("parameter", "type", "accepts", "default", "about")
     required = schema.get("required", [])
-    for name, about in schema.get("properties", {}).items():
+    properties = schema.get("properties", {})
+    for name in sorted(properties, key=lambda name: (name not in required, name)):
+        about = properties[name]
         default = "required" if name in required else str(about.get("default", "–"))
         made.add_row(
             name, _type(about), _accepts(about), default, str(about.get("description", ""))
@@ -208,6 +210,8 @@ def _type(schema: dict[str, Any]) -> str:
     named = schema.get("type")
     if isinstance(named, str):
         return named
+    if isinstance(named, list):
+        return " or ".join(kind for kind in named if kind != "null")
     options = [_type(option) for option in schema.get("anyOf", []) if option.get("type") != "null"]
     return " or ".join(options) or "any"
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from vsl.db.faults import translated
 from vsl.db.statement import Connection, execute, fetch
-from vsl.db.statements import Catalogue, UseSearchPath
+from vsl.db.statements import Catalogue, UsePublic
 
 _SHOWN = 200  # characters of a definition
 
@@ -23,8 +23,8 @@ async def fingerprint(connection: Connection) -> dict[str, str]:
     objects of others beside VSL's in schema ``public``. Raises ``DatabaseError``.
     """
     async with translated(), connection.transaction():
-        # Else whatever this session finds without a schema would be printed without one.
-        await execute(connection, UseSearchPath(path="pg_catalog"))
+        # PostgreSQL prints names with their schema or without, as this setting has it.
+        await execute(connection, UsePublic())
         objects = await fetch(connection, Catalogue())
     return {found.name: found.definition for found in objects}
 

@@ -86,10 +86,14 @@ def parameters(statement: AnyStatement) -> dict[str, Any]:
     kind: Any = type(statement)
     json_fields = _json_fields(kind)
     values = {f.name: getattr(statement, f.name) for f in fields(statement)}
-    return {
-        name: Jsonb(value) if name in json_fields and value is not None else value
-        for name, value in values.items()
-    }
+    return {name: _adapted(value, json=name in json_fields) for name, value in values.items()}
+
+
+def _adapted(value: Any, *, json: bool) -> Any:
+    if json and value is not None:
+        return Jsonb(value)
+    # The driver sends a list as an array, but a tuple as a composite value.
+    return list(value) if isinstance(value, tuple) else value
 
 
 async def fetch(connection: Connection, statement: Rows[Row]) -> list[Row]:

@@ -377,10 +377,3 @@ class CatalogueObject:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue(Rows[CatalogueObject]):
     """Every object of VSL's with its definition, its owner, its comment and its grants."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UseSearchPath(Command):
-    """Look names up in these schemas for the rest of the transaction."""
-
-    path: str

@@ -13,7 +13,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.exceptions import ValidationError
 
 from vsl.errors import Problem
 
@@ -49,13 +49,10 @@ def check_input(
         if "prompt" in parameters:
             problems.append(Problem("prompt", "is given twice", "as the prompt or as a parameter"))
         built["prompt"] = prompt
-    try:
-        errors = sorted(Draft202012Validator(schema).iter_errors(built), key=_place)
-    except SchemaError:  # pragma: no cover - iter_errors does not check the schema itself
-        return [Problem("model", "has an invalid schema in the registry")]
-    for error in errors:
+    for error in sorted(Draft202012Validator(schema).iter_errors(built), key=_place):
         problems += _problems(error, schema)
-    return problems
+    # The validator reports each missing name, and each report names all of them.
+    return list(dict.fromkeys(problems))
 
 
 def parse_parameters(
@@ -117,25 +114,34 @@ def _problems(error: ValidationError, schema: Mapping[str, Any]) -> list[Problem
         known = sorted(here.get("properties", {}))
         unknown = [name for name in instance if name not in known]
         return [Problem(_below(error, name), *_unknown(name, known or names)) for name in unknown]
-    reasons: dict[str, tuple[str, str | None]] = {
-        "type": ("has the wrong type", f"{_words(limit)}"),
-        "enum": ("is not a choice", f"one of {_words(limit)}"),
-        "const": ("is not a choice", f"{limit}"),
-        "minimum": ("is too small", f"at least {limit}"),
-        "exclusiveMinimum": ("is too small", f"more than {limit}"),
-        "maximum": ("is too large", f"at most {limit}"),
-        "exclusiveMaximum": ("is too large", f"less than {limit}"),
-        "multipleOf": ("does not fit", f"a multiple of {limit}"),
-        "minLength": ("is too short", f"at least {limit} characters"),
-        "maxLength": ("is too long", f"at most {limit} characters"),
-        "minItems": ("has too few items", f"at least {limit}"),
-        "maxItems": ("has too many items", f"at most {limit}"),
-        "pattern": ("does not have the form asked for", f"{limit}"),
-        "format": ("does not have the form asked for", f"{limit}"),
-        "anyOf": ("fits none of the forms asked for", _words(sorted(_types(here))) or None),
-    }
-    reason, accepted = reasons.get(str(rule), (f"does not meet the rule {rule}", None))
-    return [Problem(field, reason, accepted)]
+    reason, accepted = _REASONS.get(str(rule), (f"does not meet the rule {rule}", ""))
+    if rule == "anyOf":
+        accepted = ", ".join(sorted(_types(here)))
+    elif isinstance(limit, list):
+        accepted = accepted.format(", ".join(str(value) for value in limit))
+    else:
+        accepted = accepted.format(limit)
+    return [Problem(field, reason, accepted or None)]
+
+
+#: What a broken rule means, and what would be accepted; ``{}`` is the rule's own value.
+_REASONS = {
+    "type": ("has the wrong type", "{}"),
+    "enum": ("is not a choice", "one of {}"),
+    "const": ("is not a choice", "{}"),
+    "minimum": ("is too small", "at least {}"),
+    "exclusiveMinimum": ("is too small", "more than {}"),
+    "maximum": ("is too large", "at most {}"),
+    "exclusiveMaximum": ("is too large", "less than {}"),
+    "multipleOf": ("does not fit", "a multiple of {}"),
+    "minLength": ("is too short", "at least {} characters"),
+    "maxLength": ("is too long", "at most {} characters"),
+    "minItems": ("has too few items", "at least {}"),
+    "maxItems": ("has too many items", "at most {}"),
+    "pattern": ("does not have the form asked for", "{}"),
+    "format": ("does not have the form asked for", "{}"),
+    "anyOf": ("fits none of the forms asked for", ""),
+}
 
 
 def _below(error: ValidationError, name: str) -> str:
@@ -146,7 +152,3 @@ def _unknown(name: str, known: Sequence[str]) -> tuple[str, str]:
     near = difflib.get_close_matches(name, known, n=1)
     accepted = f"did you mean {near[0]}?" if near else "one of " + ", ".join(known)
     return "is not a parameter of this model", accepted
-
-
-def _words(values: Any) -> str:
-    return values if isinstance(values, str) else ", ".join(str(value) for value in values)

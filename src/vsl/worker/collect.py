@@ -79,13 +79,26 @@ def _row(ordinal: int, facts: MediaFacts, key: str, sha256: str, store: Store) -
         "s3_bucket": store.bucket,
         "file_type": facts.file_type,
         "file_size": facts.file_size,
-        # The column keeps milliseconds; a sound shorter than one still has a length.
-        "duration": None if facts.duration is None else max(round(facts.duration, 3), 0.001),
+        "duration": _duration(facts),
         "width": facts.width,
         "height": facts.height,
         "fps": None if facts.fps is None else round(facts.fps, 3),
         "bitrate": facts.bitrate,
         "codec": facts.codec,
         "sha256": sha256,
-        "metadata": facts.details,
+        "metadata": _metadata(facts),
     }
+
+
+def _duration(facts: MediaFacts) -> float | None:
+    """Seconds for the column, which keeps milliseconds and is for sound and video only."""
+    if facts.duration is None or facts.media_type == "image":
+        return None
+    return max(round(facts.duration, 3), 0.001)
+
+
+def _metadata(facts: MediaFacts) -> dict[str, Any]:
+    """Further facts; an animated image's length is one of them."""
+    if facts.media_type == "image" and facts.duration is not None:
+        return {**facts.details, "duration": facts.duration}
+    return dict(facts.details)

@@ -44,10 +44,10 @@ class Timing:
     removals of doomed objects. grace: how long a stopping worker waits for its jobs.
     """
 
-    lease: float = 60.0
+    lease: float = 30.0
     poll: float = 20.0
     without_notify: float = 1.5
-    rescue: float = 15.0
+    rescue: float = 10.0
     janitor: float = 30.0
     grace: float = 30.0
 

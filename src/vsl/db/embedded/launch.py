@@ -32,6 +32,9 @@ _LOG_LIMIT = 10 * 1024 * 1024  # bytes
 _SETTINGS: Mapping[str, str] = {
     "cluster_name": "vsl",
     "jit": "off",  # VSL's statements are short: compiling them costs more than it gives
+    # The superuser and the machinery's schema are both called vsl, so "$user" in the default path
+    # would put a person's new tables among the private ones.
+    "search_path": "public",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %q%u@%d ",
