@@ -73,6 +73,9 @@ BEGIN
         SELECT * FROM (VALUES
             ('vsl_owner', 'USAGE, CREATE', 'SCHEMA public'),
             ('vsl_app', 'USAGE', 'SCHEMA vsl'),
+            -- Which texts the database has: a program checks that they are its own before it works.
+            ('vsl_app', 'SELECT', 'TABLE vsl.repeatables'),
+            ('vsl_worker', 'SELECT', 'TABLE vsl.repeatables'),
             ('vsl_app', 'SELECT', 'TABLE ' || v_contract),
             ('vsl_app', 'INSERT, UPDATE, DELETE', 'TABLE public.jobs, public.media_outputs, public.user_preferences'),
             ('vsl_app', 'INSERT', 'TABLE public.usage_tracking'),

@@ -1431,45 +1431,45 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, vsl, pg_temp
 AS $$
 DECLARE
-    v_id uuid;
+    v_job public.jobs;
     v_dispatch vsl.dispatch;
-    v_status text;
-    v_driven boolean;
 BEGIN
-    -- Dispatch before jobs, as everywhere. A driven job without a dispatch row has ended, unless a
-    -- retry was committed between the looks: then the next one finds its new row.
     LOOP
-        SELECT j.id INTO v_id FROM public.jobs j WHERE j.job_id = p_job_id;
-        SELECT * INTO v_dispatch FROM vsl.dispatch d WHERE d.job_id = v_id FOR UPDATE;
-        EXIT WHEN FOUND;
-        SELECT j.status, j.driven INTO v_status, v_driven FROM public.jobs j WHERE j.id = v_id;
+        -- Only these columns: the row's prompt can be large.
+        SELECT j.id, j.driven, j.status INTO v_job.id, v_job.driven, v_job.status
+        FROM public.jobs j WHERE j.job_id = p_job_id;
         IF NOT FOUND THEN
             RAISE EXCEPTION USING ERRCODE = 'VS004', MESSAGE = format('there is no job %L', left(p_job_id, 255));
         END IF;
-        EXIT WHEN NOT v_driven OR v_status IN ('completed', 'failed', 'cancelled');
+        -- Dispatch before jobs, as everywhere.
+        SELECT * INTO v_dispatch FROM vsl.dispatch d WHERE d.job_id = v_job.id FOR UPDATE;
+        IF FOUND AND v_dispatch.attempt_id IS NOT NULL THEN
+            UPDATE vsl.dispatch d SET cancel_requested = true WHERE d.job_id = v_job.id;
+            UPDATE public.jobs j SET cancel_requested_at = now(), updated_at = now()
+            WHERE j.id = v_job.id AND j.cancel_requested_at IS NULL;
+            PERFORM pg_notify('vsl_cancel', '');
+            RETURN 'requested';
+        ELSIF FOUND THEN
+            UPDATE public.jobs j SET cancel_requested_at = now(), updated_at = now() WHERE j.id = v_job.id;
+            PERFORM vsl.end_jobs(jsonb_build_array(jsonb_build_object(
+                'job_id', v_job.id, 'attempt_id', NULL, 'epoch', v_dispatch.epoch, 'outcome', 'cancelled'
+            )));
+            RETURN 'cancelled';
+        END IF;
+        -- A driven job that looked live has ended, or one that looked ended runs again: look anew.
+        EXIT WHEN NOT v_job.driven OR v_job.status IN ('completed', 'failed', 'cancelled');
     END LOOP;
-    IF v_dispatch.job_id IS NOT NULL AND v_dispatch.attempt_id IS NOT NULL THEN
-        UPDATE vsl.dispatch d SET cancel_requested = true WHERE d.job_id = v_id;
-        UPDATE public.jobs j SET cancel_requested_at = now(), updated_at = now() WHERE j.id = v_id AND j.cancel_requested_at IS NULL;
-        PERFORM pg_notify('vsl_cancel', '');
-        RETURN 'requested';
-    ELSIF v_dispatch.job_id IS NOT NULL THEN
-        UPDATE public.jobs j SET cancel_requested_at = now(), updated_at = now() WHERE j.id = v_id;
-        PERFORM vsl.end_jobs(jsonb_build_array(jsonb_build_object(
-            'job_id', v_id, 'attempt_id', NULL, 'epoch', v_dispatch.epoch, 'outcome', 'cancelled'
-        )));
-        RETURN 'cancelled';
+    IF NOT v_job.driven THEN
+        SELECT j.status INTO v_job.status FROM public.jobs j WHERE j.id = v_job.id FOR UPDATE;
     END IF;
-    IF NOT v_driven THEN
-        SELECT j.status INTO v_status FROM public.jobs j WHERE j.id = v_id FOR UPDATE;
-    END IF;
-    IF v_status IN ('completed', 'failed') THEN
+    IF v_job.status IN ('completed', 'failed') THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VS002',
-            MESSAGE = format('job %s is %s and can no longer be cancelled', p_job_id, v_status);
+            MESSAGE = format('job %s is %s and can no longer be cancelled', p_job_id, v_job.status);
+    ELSIF v_job.status <> 'cancelled' THEN
+        UPDATE public.jobs j SET status = 'cancelled', cancel_requested_at = now(), updated_at = now()
+        WHERE j.id = v_job.id;
     END IF;
-    UPDATE public.jobs j SET status = 'cancelled', cancel_requested_at = now(), updated_at = now()
-    WHERE j.id = v_id AND j.status <> 'cancelled' AND NOT j.driven;
     RETURN 'cancelled';
 END
 $$;
@@ -1497,7 +1497,10 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'VS002',
             MESSAGE = format('job %s is %s; only failed and cancelled jobs can be retried', p_job_id, v_job.status),
-            HINT = CASE WHEN v_job.status = 'completed' THEN 'Submit a new job to make the media again.' END;
+            HINT = CASE
+                WHEN v_job.status = 'completed' THEN 'Submit a new job to make the media again.'
+                ELSE 'It is tried again by itself while its model allows; cancel it to start over.'
+            END;
     END IF;
     IF v_job.driven THEN
         SELECT * INTO v_model FROM public.model_configurations m WHERE m.model_id = v_job.model_id;
@@ -2021,6 +2024,9 @@ BEGIN
         SELECT * FROM (VALUES
             ('vsl_owner', 'USAGE, CREATE', 'SCHEMA public'),
             ('vsl_app', 'USAGE', 'SCHEMA vsl'),
+            -- Which texts the database has: a program checks that they are its own before it works.
+            ('vsl_app', 'SELECT', 'TABLE vsl.repeatables'),
+            ('vsl_worker', 'SELECT', 'TABLE vsl.repeatables'),
             ('vsl_app', 'SELECT', 'TABLE ' || v_contract),
             ('vsl_app', 'INSERT, UPDATE, DELETE', 'TABLE public.jobs, public.media_outputs, public.user_preferences'),
             ('vsl_app', 'INSERT', 'TABLE public.usage_tracking'),
@@ -2139,8 +2145,8 @@ INSERT INTO vsl.repeatables (path, sha256) VALUES
     ('functions/finish_jobs.sql', 'fb002d081653ad01fbbba6ec3243c2f58e4d52b4f4f0862cf4bfc1819a6bf892'),
     ('functions/backoff_seconds.sql', 'd16855b5aa80f8aa1eb3c9d7b2ef19fd59a44ab12ffd73468dfc198fb2701ec3'),
     ('functions/fail_job.sql', '10621326c9ed423b74b7143b28db14071d99fb8a27a02d6c4e8056f9a5bcbaf7'),
-    ('functions/cancel_job.sql', 'f8f26708a452f5ef672c2d8699ed509323f2908664061a8990cff60de0f31274'),
-    ('functions/retry_job.sql', 'b89ae7dafbfdc03a129d6a5898d63d41301642a2873b37026aae5bac77c6bbd6'),
+    ('functions/cancel_job.sql', 'a5ce6eb659b3a96d551994f0fb2cca5172bfc0f8c081a5e495e2e1386b81d7bf'),
+    ('functions/retry_job.sql', '4ee4f3cc555f1d936f925397ec2081fd2e87740287aa541ab7d7b3c2b99ba2fc'),
     ('functions/extend_leases.sql', '4ace3cc0b5a57e145c03f77ba878fe29ea5213e750863f601d6261c63377aa8b'),
     ('functions/hand_back_jobs.sql', '1d20e44f18b8182affd94b4592f0b1b5ac4c06b154f3605702158bdd151b508d'),
     ('functions/rescue_jobs.sql', 'c1f7dd35da344abfe8932d0ab0ce9a12eee10d9e50e100efea4a21d12d4bab0f'),
@@ -2152,7 +2158,7 @@ INSERT INTO vsl.repeatables (path, sha256) VALUES
     ('views/v_recent_jobs_with_outputs.sql', '35b4932c70b78920546a9ebd76517f13a394d0d9ab5ba7a3e907e907b44fd892'),
     ('views/v_user_statistics.sql', '8c8d0df19539059e42acd56109fc3af2fe81b5b584d0670c5f7502f853366e7c'),
     ('registry.sql', '77358d8a515bcc663aecd6e07306b78317648ac81ab2624b259542f4bb79e9c5'),
-    ('roles.sql', '6a04bd53020e1817d1324a10a232758fc8c4287e88dc5f5adb884b16f362ebcb');
+    ('roles.sql', '8c189c2fd00bb80064671ba8f2b102ade9af504d84bb6d4d2dd1fa25570c869b');
 
 COMMIT;
 

@@ -5,45 +5,45 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, vsl, pg_temp
 AS $$
 DECLARE
-    v_id uuid;
+    v_job public.jobs;
     v_dispatch vsl.dispatch;
-    v_status text;
-    v_driven boolean;
 BEGIN
-    -- Dispatch before jobs, as everywhere. A driven job without a dispatch row has ended, unless a
-    -- retry was committed between the looks: then the next one finds its new row.
     LOOP
-        SELECT j.id INTO v_id FROM public.jobs j WHERE j.job_id = p_job_id;
-        SELECT * INTO v_dispatch FROM vsl.dispatch d WHERE d.job_id = v_id FOR UPDATE;
-        EXIT WHEN FOUND;
-        SELECT j.status, j.driven INTO v_status, v_driven FROM public.jobs j WHERE j.id = v_id;
+        -- Only these columns: the row's prompt can be large.
+        SELECT j.id, j.driven, j.status INTO v_job.id, v_job.driven, v_job.status
+        FROM public.jobs j WHERE j.job_id = p_job_id;
         IF NOT FOUND THEN
             RAISE EXCEPTION USING ERRCODE = 'VS004', MESSAGE = format('there is no job %L', left(p_job_id, 255));
         END IF;
-        EXIT WHEN NOT v_driven OR v_status IN ('completed', 'failed', 'cancelled');
+        -- Dispatch before jobs, as everywhere.
+        SELECT * INTO v_dispatch FROM vsl.dispatch d WHERE d.job_id = v_job.id FOR UPDATE;
+        IF FOUND AND v_dispatch.attempt_id IS NOT NULL THEN
+            UPDATE vsl.dispatch d SET cancel_requested = true WHERE d.job_id = v_job.id;
+            UPDATE public.jobs j SET cancel_requested_at = now(), updated_at = now()
+            WHERE j.id = v_job.id AND j.cancel_requested_at IS NULL;
+            PERFORM pg_notify('vsl_cancel', '');
+            RETURN 'requested';
+        ELSIF FOUND THEN
+            UPDATE public.jobs j SET cancel_requested_at = now(), updated_at = now() WHERE j.id = v_job.id;
+            PERFORM vsl.end_jobs(jsonb_build_array(jsonb_build_object(
+                'job_id', v_job.id, 'attempt_id', NULL, 'epoch', v_dispatch.epoch, 'outcome', 'cancelled'
+            )));
+            RETURN 'cancelled';
+        END IF;
+        -- A driven job that looked live has ended, or one that looked ended runs again: look anew.
+        EXIT WHEN NOT v_job.driven OR v_job.status IN ('completed', 'failed', 'cancelled');
     END LOOP;
-    IF v_dispatch.job_id IS NOT NULL AND v_dispatch.attempt_id IS NOT NULL THEN
-        UPDATE vsl.dispatch d SET cancel_requested = true WHERE d.job_id = v_id;
-        UPDATE public.jobs j SET cancel_requested_at = now(), updated_at = now() WHERE j.id = v_id AND j.cancel_requested_at IS NULL;
-        PERFORM pg_notify('vsl_cancel', '');
-        RETURN 'requested';
-    ELSIF v_dispatch.job_id IS NOT NULL THEN
-        UPDATE public.jobs j SET cancel_requested_at = now(), updated_at = now() WHERE j.id = v_id;
-        PERFORM vsl.end_jobs(jsonb_build_array(jsonb_build_object(
-            'job_id', v_id, 'attempt_id', NULL, 'epoch', v_dispatch.epoch, 'outcome', 'cancelled'
-        )));
-        RETURN 'cancelled';
+    IF NOT v_job.driven THEN
+        SELECT j.status INTO v_job.status FROM public.jobs j WHERE j.id = v_job.id FOR UPDATE;
     END IF;
-    IF NOT v_driven THEN
-        SELECT j.status INTO v_status FROM public.jobs j WHERE j.id = v_id FOR UPDATE;
-    END IF;
-    IF v_status IN ('completed', 'failed') THEN
+    IF v_job.status IN ('completed', 'failed') THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VS002',
-            MESSAGE = format('job %s is %s and can no longer be cancelled', p_job_id, v_status);
+            MESSAGE = format('job %s is %s and can no longer be cancelled', p_job_id, v_job.status);
+    ELSIF v_job.status <> 'cancelled' THEN
+        UPDATE public.jobs j SET status = 'cancelled', cancel_requested_at = now(), updated_at = now()
+        WHERE j.id = v_job.id;
     END IF;
-    UPDATE public.jobs j SET status = 'cancelled', cancel_requested_at = now(), updated_at = now()
-    WHERE j.id = v_id AND j.status <> 'cancelled' AND NOT j.driven;
     RETURN 'cancelled';
 END
 $$;

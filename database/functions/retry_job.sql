@@ -18,7 +18,10 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'VS002',
             MESSAGE = format('job %s is %s; only failed and cancelled jobs can be retried', p_job_id, v_job.status),
-            HINT = CASE WHEN v_job.status = 'completed' THEN 'Submit a new job to make the media again.' END;
+            HINT = CASE
+                WHEN v_job.status = 'completed' THEN 'Submit a new job to make the media again.'
+                ELSE 'It is tried again by itself while its model allows; cancel it to start over.'
+            END;
     END IF;
     IF v_job.driven THEN
         SELECT * INTO v_model FROM public.model_configurations m WHERE m.model_id = v_job.model_id;
