@@ -84,9 +84,7 @@ BEGIN
                 'vsl.submit_job(text, text, text, jsonb, jsonb, text, boolean), vsl.cancel_job(text), vsl.retry_job(text), '
                 'vsl.list_attempts(text)'),
             ('vsl_worker', 'USAGE', 'SCHEMA vsl'),
-            -- The program compares the schema with its own before it starts.
-            ('vsl_app', 'SELECT', 'TABLE vsl.repeatables'),
-            ('vsl_worker', 'SELECT', 'TABLE public.schema_migrations, public.model_configurations, vsl.repeatables'),
+            ('vsl_worker', 'SELECT', 'TABLE public.schema_migrations, public.model_configurations'),
             ('vsl_worker', 'EXECUTE', 'FUNCTION vsl.claim_jobs(text, text[], integer, double precision), '
                 'vsl.begin_attempts(uuid[], bigint[]), '
                 'vsl.record_prediction(uuid, text, text, jsonb, jsonb, double precision, boolean), '
@@ -127,12 +125,19 @@ END
 $$;
 
 -- A superuser who installs gives everything to vsl_owner: functions that run with their owner's
--- rights must not run with a superuser's.
+-- rights must not run with a superuser's. From then on so does a migrator with what it adds.
 DO $$
 DECLARE
     v_object record;
 BEGIN
-    IF to_regrole('vsl_owner') IS NULL OR NOT (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user) THEN
+    IF to_regrole('vsl_owner') IS NULL THEN
+        RETURN;
+    ELSIF NOT (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user)
+        AND NOT EXISTS (
+            SELECT FROM pg_catalog.pg_namespace n
+            WHERE n.nspname = 'vsl' AND n.nspowner = to_regrole('vsl_owner') AND pg_has_role(n.nspowner, 'USAGE')
+        )
+    THEN
         RETURN;
     END IF;
     ALTER SCHEMA vsl OWNER TO vsl_owner;
@@ -147,9 +152,9 @@ BEGIN
                 )
             )
             AND c.relkind IN ('r', 'p', 'v', 'S')
-            AND c.relowner <> 'vsl_owner'::regrole
-            -- Sequences of identity columns go with their tables.
-            AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid AND d.deptype = 'i' AND c.relkind = 'S')
+            AND c.relowner <> 'vsl_owner'::regrole AND pg_has_role(c.relowner, 'USAGE')
+            -- Sequences of columns go with their tables.
+            AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i') AND c.relkind = 'S')
         ORDER BY c.oid
     LOOP
         EXECUTE format('ALTER %s %s OWNER TO vsl_owner', v_object.kind, v_object.name);
@@ -157,7 +162,7 @@ BEGIN
     FOR v_object IN
         SELECT p.oid::regprocedure AS name
         FROM pg_catalog.pg_proc p
-        WHERE p.pronamespace = 'vsl'::regnamespace AND p.proowner <> 'vsl_owner'::regrole
+        WHERE p.pronamespace = 'vsl'::regnamespace AND p.proowner <> 'vsl_owner'::regrole AND pg_has_role(p.proowner, 'USAGE')
     LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO vsl_owner', v_object.name);
     END LOOP;

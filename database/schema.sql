@@ -127,7 +127,7 @@ CREATE TABLE public.model_configurations (
     max_attempts smallint NOT NULL DEFAULT 3,
     -- Seconds that one attempt may take, from its beginning to its last output.
     timeout_seconds integer NOT NULL DEFAULT 900,
-    CONSTRAINT model_configurations_model_id_form CHECK (char_length(model_id) BETWEEN 1 AND 255 AND model_id !~ '[[:cntrl:]]'),
+    CONSTRAINT model_configurations_model_id_form CHECK (char_length(model_id) >= 1 AND char_length(model_id) <= 255 AND model_id !~ '[[:cntrl:]]'),
     CONSTRAINT model_configurations_media_type_known CHECK (media_type IN ('video', 'image', 'audio')),
     CONSTRAINT model_configurations_provider_form CHECK (provider ~ '^[a-z][a-z0-9_-]{0,62}$'),
     CONSTRAINT model_configurations_configuration_object CHECK (jsonb_typeof(configuration) = 'object'),
@@ -174,10 +174,10 @@ CREATE TABLE public.jobs (
     cancel_requested_at timestamptz,
     -- Whether VSL's worker runs it. Set at the insert and fixed for life.
     driven boolean NOT NULL DEFAULT false,
-    CONSTRAINT jobs_job_id_form CHECK (char_length(job_id) BETWEEN 1 AND 255 AND job_id !~ '[[:cntrl:]]'),
+    CONSTRAINT jobs_job_id_form CHECK (char_length(job_id) >= 1 AND char_length(job_id) <= 255 AND job_id !~ '[[:cntrl:]]'),
     CONSTRAINT jobs_media_type_known CHECK (media_type IN ('video', 'image', 'audio')),
     CONSTRAINT jobs_status_known CHECK (status IN ('pending', 'processing', 'completed', 'failed', 'cancelled')),
-    CONSTRAINT jobs_user_id_form CHECK (char_length(user_id) BETWEEN 1 AND 255 AND user_id !~ '[[:cntrl:]]'),
+    CONSTRAINT jobs_user_id_form CHECK (char_length(user_id) >= 1 AND char_length(user_id) <= 255 AND user_id !~ '[[:cntrl:]]'),
     CONSTRAINT jobs_prompt_length CHECK (char_length(prompt) <= 100000),
     CONSTRAINT jobs_parameters_object CHECK (jsonb_typeof(parameters) = 'object'),
     CONSTRAINT jobs_metadata_object CHECK (jsonb_typeof(metadata) = 'object'),
@@ -584,8 +584,8 @@ DECLARE
     v_is_active boolean;
     v_is_free boolean;
 BEGIN
-    IF new.id IS NULL OR new.status IS NULL OR new.parameters IS NULL OR new.metadata IS NULL
-        OR new.retry_count IS NULL OR new.created_at IS NULL OR new.updated_at IS NULL OR new.status = 'completed'
+    IF num_nulls(new.id, new.status, new.parameters, new.metadata, new.retry_count, new.created_at, new.updated_at) > 0
+        OR new.status = 'completed'
     THEN
         new.id := coalesce(new.id, vsl.uuid7());
         new.status := coalesce(new.status, 'pending');
@@ -612,18 +612,29 @@ BEGIN
 
     IF new.driven THEN
         new.estimated_cost := vsl.price_of_job(new.model_id, v_is_active, v_is_free, v_price);
-        IF new.retry_count <> 0 OR coalesce(new.actual_cost, new.actual_processing_time) IS NOT NULL
-            OR new.cancel_requested_at IS NOT NULL
-        THEN
+    END IF;
+    -- Nearly every row is a submission and sound. What this holds for, nothing below would refuse.
+    IF (
+        new.driven AND new.media_type = v_makes
+        AND char_length(new.user_id) BETWEEN 1 AND 255 AND char_length(new.job_id) BETWEEN 1 AND 255
+        AND new.user_id || new.job_id !~ '[[:cntrl:]]'
+        AND (new.prompt IS NULL OR char_length(new.prompt) <= 100000)
+        AND jsonb_typeof(new.parameters) = 'object' AND jsonb_typeof(new.metadata) = 'object'
+        AND new.retry_count = 0 AND coalesce(new.estimated_time, 0) >= 0
+        AND num_nonnulls(new.actual_cost, new.actual_processing_time, new.cancel_requested_at, new.completed_at) = 0
+    ) IS NOT TRUE THEN
+        IF new.driven AND (
+            new.retry_count <> 0 OR num_nonnulls(new.actual_cost, new.actual_processing_time, new.cancel_requested_at) > 0
+        ) THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'VS001',
                 MESSAGE = 'retry_count, actual_cost, actual_processing_time and cancel_requested_at of a new job are kept by VSL',
                 HINT = 'Leave them out.';
         END IF;
-    END IF;
-    PERFORM vsl.check_job(new);
-    IF new.media_type <> v_makes THEN
-        PERFORM vsl.check_model_of_job(new);
+        PERFORM vsl.check_job(new);
+        IF new.media_type <> v_makes THEN
+            PERFORM vsl.check_model_of_job(new);
+        END IF;
     END IF;
     RETURN new;
 END
@@ -970,9 +981,12 @@ CREATE OR REPLACE FUNCTION vsl.submit_job(
 LANGUAGE plpgsql SECURITY INVOKER
 AS $$
 #variable_conflict use_column
+DECLARE
+    v_notify text;
 BEGIN
     IF NOT p_notify THEN
-        PERFORM set_config('vsl.notify', 'off', true);
+        -- An assignment, not PERFORM: evaluated without starting the executor.
+        v_notify := set_config('vsl.notify', 'off', true);
     END IF;
     INSERT INTO public.jobs AS j (job_id, model_id, user_id, prompt, parameters, metadata)
     VALUES (p_job_id, p_model_id, p_user_id, p_prompt, p_parameters, p_metadata)
@@ -987,6 +1001,9 @@ COMMENT ON FUNCTION vsl.submit_job(text, text, text, jsonb, jsonb, text, boolean
 -- Gives a worker up to p_limit due jobs of its lanes, longest due first within a lane, under a lease
 -- that ends p_lease_seconds from now unless it is extended. Each claim carries a new epoch, which every later write of
 -- the worker must show. Touches the dispatch table only; what else it returns is read.
+-- The planner settings, here and in every function of the hot path, leave it the way by keys only.
+-- Statistics are often wrong here, since a queue fills and empties faster than they are gathered, and
+-- a plan that a session made while the tables were small is kept when they have grown.
 CREATE OR REPLACE FUNCTION vsl.claim_jobs(p_worker text, p_lanes text[], p_limit integer, p_lease_seconds double precision)
 RETURNS TABLE (
     id uuid,
@@ -1011,6 +1028,11 @@ RETURNS TABLE (
 )
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -1064,10 +1086,16 @@ COMMENT ON FUNCTION vsl.claim_jobs(text, text[], integer, double precision) IS '
 -- A job whose attempt is still open (its worker was lost) keeps that attempt, which moves to the new
 -- claim: `resumed`. Answers begun, resumed or stale for each pair of job and epoch. A claim that was
 -- given back, freed or ended is stale even before the next one: somebody else may send at any moment.
+-- Its planner settings: see claim_jobs.
 CREATE OR REPLACE FUNCTION vsl.begin_attempts(p_jobs uuid[], p_epochs bigint[])
 RETURNS TABLE (id uuid, result text, attempt_id uuid, number smallint)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, vsl, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -1119,8 +1147,11 @@ BEGIN
         a.id,
         a.number
     FROM unnest(p_jobs, p_epochs) AS pair (job_id, epoch)
-    LEFT JOIN vsl.dispatch d ON d.job_id = pair.job_id AND d.epoch = pair.epoch AND d.worker IS NOT NULL
-    LEFT JOIN vsl.attempts a ON a.id = d.attempt_id;
+    -- Each pair looks up its own: LIMIT keeps the planner from joining the tables first.
+    LEFT JOIN LATERAL (
+        SELECT h.job_id, h.epoch, h.worker, h.attempt_id FROM vsl.dispatch h WHERE h.job_id = pair.job_id LIMIT 1
+    ) d ON d.epoch = pair.epoch AND d.worker IS NOT NULL
+    LEFT JOIN LATERAL (SELECT o.id, o.number FROM vsl.attempts o WHERE o.id = d.attempt_id LIMIT 1) a ON true;
 END
 $$;
 COMMENT ON FUNCTION vsl.begin_attempts(uuid[], bigint[]) IS 'Commits the intent to submit, before any request leaves.';
@@ -1131,6 +1162,7 @@ COMMENT ON FUNCTION vsl.begin_attempts(uuid[], bigint[]) IS 'Commits the intent 
 -- the provider's, whoever brings it. p_collectable says that the outputs can be fetched from what
 -- is recorded, so that the job need not be submitted again to get them. Answers whether the attempt
 -- was still under way.
+-- Its planner settings: see claim_jobs.
 CREATE OR REPLACE FUNCTION vsl.record_prediction(
     p_attempt uuid,
     p_provider_id text,
@@ -1142,6 +1174,11 @@ CREATE OR REPLACE FUNCTION vsl.record_prediction(
 ) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, vsl, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
 AS $$
 DECLARE
     v_job uuid;
@@ -1199,15 +1236,22 @@ COMMENT ON FUNCTION vsl.parse_results(jsonb) IS 'The results of finish_jobs as r
 -- The one way that driven jobs end: status, outputs, settled money, usage and the end of the
 -- dispatch row, all or nothing for the whole batch. Internal: finish_jobs, fail_job, cancel_job and
 -- rescue_jobs call it. p_results is an array of objects as finish_jobs describes.
+-- Its planner settings: see claim_jobs.
 CREATE OR REPLACE FUNCTION vsl.end_jobs(p_results jsonb)
 RETURNS TABLE (id uuid, result text, outcome text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, vsl, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
     v_live uuid[];
     v_attempts uuid[];
+    v_epochs bigint[];
     v_outcomes text[];
     v_times numeric[];
     v_codes text[];
@@ -1221,7 +1265,7 @@ BEGIN
     -- Locks in the order of job ids, so that two batches cannot wait for each other. Everything
     -- after this works from arrays: the planner then expects few rows and goes by the keys.
     SELECT
-        array_agg(l.job_id), array_agg(l.attempt_id),
+        array_agg(l.job_id), array_agg(l.attempt_id), array_agg(l.epoch),
         -- Nothing is completed without an attempt.
         array_agg(CASE WHEN l.outcome <> 'completed' OR l.attempt_id IS NOT NULL THEN l.outcome END),
         array_agg(l.processing_time),
@@ -1229,7 +1273,7 @@ BEGIN
         array_agg(CASE WHEN l.outcome = 'completed' THEN l.held ELSE 0 END),
         array_agg(l.run), array_agg(l.attempts), array_agg(l.held)
     INTO
-        v_live, v_attempts, v_outcomes, v_times, v_codes, v_messages, v_outputs,
+        v_live, v_attempts, v_epochs, v_outcomes, v_times, v_codes, v_messages, v_outputs,
         v_charges, v_runs, v_calls, v_held
     FROM (
         SELECT r.*, d.run, d.attempts, d.held
@@ -1279,13 +1323,15 @@ BEGIN
 
         UPDATE vsl.attempts a
         SET outcome = e.outcome,
+            -- A claim that ends what it never took up is the one that its repetition will name.
+            epoch = e.epoch,
             ended_at = now(),
             cost = e.charge,
             processing_time = coalesce(e.processing_time, a.processing_time),
             error_code = e.error_code,
             error_message = e.error_message
-        FROM unnest(v_attempts, v_outcomes, v_times, v_codes, v_messages, v_charges)
-            AS e (attempt_id, outcome, processing_time, error_code, error_message, charge)
+        FROM unnest(v_attempts, v_epochs, v_outcomes, v_times, v_codes, v_messages, v_charges)
+            AS e (attempt_id, epoch, outcome, processing_time, error_code, error_message, charge)
         WHERE a.id = e.attempt_id;
 
         INSERT INTO public.media_outputs (
@@ -1377,6 +1423,7 @@ COMMENT ON FUNCTION vsl.backoff_seconds(integer) IS 'Seconds to wait after the n
 -- the job waits for it (retried); otherwise the job ends (failed, or cancelled when that was asked
 -- for meanwhile). p_attempt is NULL when the job is refused before any attempt. Answers retried,
 -- failed, cancelled, repeated or stale.
+-- Its planner settings: see claim_jobs.
 CREATE OR REPLACE FUNCTION vsl.fail_job(
     p_job uuid,
     p_epoch bigint,
@@ -1388,6 +1435,11 @@ CREATE OR REPLACE FUNCTION vsl.fail_job(
 ) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, vsl, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
 AS $$
 DECLARE
     v_dispatch vsl.dispatch;
@@ -1403,7 +1455,7 @@ BEGIN
         SET retry_count = j.retry_count + 1, error_code = p_code, error_message = left(p_message, 2000), updated_at = now()
         WHERE j.id = p_job;
         UPDATE vsl.attempts a
-        SET outcome = 'failed', ended_at = now(), cost = 0, error_code = p_code, error_message = left(p_message, 2000),
+        SET outcome = 'failed', epoch = p_epoch, ended_at = now(), cost = 0, error_code = p_code, error_message = left(p_message, 2000),
             processing_time = coalesce(v_time, a.processing_time)
         WHERE a.id = p_attempt;
         UPDATE vsl.dispatch d
@@ -1426,9 +1478,15 @@ COMMENT ON FUNCTION vsl.fail_job(uuid, bigint, uuid, text, text, boolean, double
 
 -- Cancels a job. One that nothing was sent for ends at once: answers cancelled. One whose attempt is
 -- under way is asked to stop, and its status changes when its outcome is known: answers requested.
+-- Its planner settings: see claim_jobs.
 CREATE OR REPLACE FUNCTION vsl.cancel_job(p_job_id text) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, vsl, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
 AS $$
 DECLARE
     v_job public.jobs;
@@ -1479,9 +1537,15 @@ COMMENT ON FUNCTION vsl.cancel_job(text) IS 'Cancels a job; answers cancelled or
 
 -- Runs a failed or cancelled job again: the only way out of a final status. A driven job gets a new
 -- run, with a hold at today's price.
+-- Its planner settings: see claim_jobs.
 CREATE OR REPLACE FUNCTION vsl.retry_job(p_job_id text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, vsl, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
 AS $$
 DECLARE
     v_job public.jobs;
@@ -1530,10 +1594,16 @@ COMMENT ON FUNCTION vsl.retry_job(text) IS 'Runs a failed or cancelled job again
 
 -- A worker's heartbeat: extends the leases of the claims that it still has. A claim that is missing
 -- from the answer is lost. Says which jobs are asked to stop.
+-- Its planner settings: see claim_jobs.
 CREATE OR REPLACE FUNCTION vsl.extend_leases(p_jobs uuid[], p_epochs bigint[], p_lease_seconds double precision)
 RETURNS TABLE (id uuid, epoch bigint, cancel_requested boolean)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -1551,9 +1621,15 @@ COMMENT ON FUNCTION vsl.extend_leases(uuid[], bigint[], double precision) IS 'A 
 -- ------------ functions/hand_back_jobs.sql
 
 -- A stopping worker gives back claims that it cannot finish; another worker takes them on at once.
+-- Its planner settings: see claim_jobs.
 CREATE OR REPLACE FUNCTION vsl.hand_back_jobs(p_jobs uuid[], p_epochs bigint[]) RETURNS SETOF uuid
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
 AS $$
 BEGIN
     PERFORM FROM vsl.dispatch d WHERE d.job_id = ANY (p_jobs) ORDER BY d.job_id FOR UPDATE;
@@ -1571,10 +1647,16 @@ COMMENT ON FUNCTION vsl.hand_back_jobs(uuid[], bigint[]) IS 'A stopping worker g
 -- Frees up to p_limit jobs whose lease is past due, so that any worker can take them on. A job that
 -- has lost its worker five times in the middle of an attempt and then loses another ends, failed or,
 -- when that was asked for, cancelled: it may be what kills them.
+-- Its planner settings: see claim_jobs.
 CREATE OR REPLACE FUNCTION vsl.rescue_jobs(p_limit integer)
 RETURNS TABLE (id uuid, lost_worker text, result text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -1612,9 +1694,15 @@ COMMENT ON FUNCTION vsl.rescue_jobs(integer) IS 'Frees jobs whose lease is past 
 -- ------------ functions/next_due.sql
 
 -- When the next job of the lanes falls due, or NULL: how long an idle worker may sleep.
+-- Its planner settings: see claim_jobs.
 CREATE OR REPLACE FUNCTION vsl.next_due(p_lanes text[]) RETURNS timestamptz
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
 BEGIN ATOMIC
     SELECT min(first.due_at)
     FROM unnest(p_lanes) AS l (lane)
@@ -1631,9 +1719,15 @@ COMMENT ON FUNCTION vsl.next_due(text[]) IS 'When the next job of the lanes fall
 
 -- Hands objects that a worker stored in vain to removal. One that a row refers to is left alone.
 -- Removal waits a minute: a finish whose answer was lost may be committing at this moment.
+-- Its planner settings: see claim_jobs.
 CREATE OR REPLACE FUNCTION vsl.doom_objects(p_keys text[], p_bucket text, p_reason text) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
 AS $$
 DECLARE
     v_count integer;
@@ -2035,9 +2129,7 @@ BEGIN
                 'vsl.submit_job(text, text, text, jsonb, jsonb, text, boolean), vsl.cancel_job(text), vsl.retry_job(text), '
                 'vsl.list_attempts(text)'),
             ('vsl_worker', 'USAGE', 'SCHEMA vsl'),
-            -- The program compares the schema with its own before it starts.
-            ('vsl_app', 'SELECT', 'TABLE vsl.repeatables'),
-            ('vsl_worker', 'SELECT', 'TABLE public.schema_migrations, public.model_configurations, vsl.repeatables'),
+            ('vsl_worker', 'SELECT', 'TABLE public.schema_migrations, public.model_configurations'),
             ('vsl_worker', 'EXECUTE', 'FUNCTION vsl.claim_jobs(text, text[], integer, double precision), '
                 'vsl.begin_attempts(uuid[], bigint[]), '
                 'vsl.record_prediction(uuid, text, text, jsonb, jsonb, double precision, boolean), '
@@ -2078,12 +2170,19 @@ END
 $$;
 
 -- A superuser who installs gives everything to vsl_owner: functions that run with their owner's
--- rights must not run with a superuser's.
+-- rights must not run with a superuser's. From then on so does a migrator with what it adds.
 DO $$
 DECLARE
     v_object record;
 BEGIN
-    IF to_regrole('vsl_owner') IS NULL OR NOT (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user) THEN
+    IF to_regrole('vsl_owner') IS NULL THEN
+        RETURN;
+    ELSIF NOT (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user)
+        AND NOT EXISTS (
+            SELECT FROM pg_catalog.pg_namespace n
+            WHERE n.nspname = 'vsl' AND n.nspowner = to_regrole('vsl_owner') AND pg_has_role(n.nspowner, 'USAGE')
+        )
+    THEN
         RETURN;
     END IF;
     ALTER SCHEMA vsl OWNER TO vsl_owner;
@@ -2098,9 +2197,9 @@ BEGIN
                 )
             )
             AND c.relkind IN ('r', 'p', 'v', 'S')
-            AND c.relowner <> 'vsl_owner'::regrole
-            -- Sequences of identity columns go with their tables.
-            AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid AND d.deptype = 'i' AND c.relkind = 'S')
+            AND c.relowner <> 'vsl_owner'::regrole AND pg_has_role(c.relowner, 'USAGE')
+            -- Sequences of columns go with their tables.
+            AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i') AND c.relkind = 'S')
         ORDER BY c.oid
     LOOP
         EXECUTE format('ALTER %s %s OWNER TO vsl_owner', v_object.kind, v_object.name);
@@ -2108,7 +2207,7 @@ BEGIN
     FOR v_object IN
         SELECT p.oid::regprocedure AS name
         FROM pg_catalog.pg_proc p
-        WHERE p.pronamespace = 'vsl'::regnamespace AND p.proowner <> 'vsl_owner'::regrole
+        WHERE p.pronamespace = 'vsl'::regnamespace AND p.proowner <> 'vsl_owner'::regrole AND pg_has_role(p.proowner, 'USAGE')
     LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO vsl_owner', v_object.name);
     END LOOP;
@@ -2127,7 +2226,7 @@ INSERT INTO vsl.repeatables (path, sha256) VALUES
     ('functions/check_move.sql', '5d9e661be5491432c5a13018474cb9fa2c1441308f4ffbd53a9f41a4e1389a17'),
     ('functions/check_model_of_job.sql', '2a1495566fb35af2b9af3713de2257ac9be7ba34c7d097242930ad74477ad8d1'),
     ('functions/price_of_job.sql', '27d57c14e8bd4eb1669fcbb2f0f561c86551b12c4feca3d1b8a00f78b94bacfc'),
-    ('functions/fill_job.sql', '2f17c9236e02d6dc4d0fc109d394065e780abe8d18cd5ee69eb2a98ee4c0a322'),
+    ('functions/fill_job.sql', '9efe411c31b3909c2466a0506bdf47c70fc8b812fc83569890f4604b9b866359'),
     ('functions/enqueue_job.sql', '7af95e9e656a4f05377c549e0807a7565839dc4d244d0d65abc14efc826d72df'),
     ('functions/guard_job.sql', 'd18527049bb2bbed485e664d31e35d2a9108ab8d9476106e0e040751904bac23'),
     ('functions/guard_job_removal.sql', 'e3e371a92b54aec5925d8062840412b572eed807329ba2259a723c85cb641cff'),
@@ -2136,29 +2235,29 @@ INSERT INTO vsl.repeatables (path, sha256) VALUES
     ('functions/guard_outputs_truncate.sql', '5539c7109be9bca8d304fc26162939712b436a04faa0f50401fc981ceb7e127b'),
     ('functions/guard_model.sql', '1efc28e8ff3256917acbe47971377e20a787a6e7f48110c4b4a16cd2d95653b0'),
     ('functions/guard_ledger.sql', '0ae318a2a8c4d53bbe6e86ae36271cee382f685f7860997183934c8b5235fe8d'),
-    ('functions/submit_job.sql', '548aa3f95e67e5d65bc9029f1ccc48860bc5262c709bd676f5094fbb50c52d39'),
-    ('functions/claim_jobs.sql', 'c9b31e46b76f000bbfe3c4d0904fc01e316d7c87e0a1797b5ae12f3a9bbbfc1a'),
-    ('functions/begin_attempts.sql', 'cae26efc90df8a456a5a7079237a9ff9d9d451f5339bf5c81aa305578fc3a2c3'),
-    ('functions/record_prediction.sql', 'ce6676810cacae5cd4c9b2199f20660d4af8d59986ebbdee1c5336915a26a9d4'),
+    ('functions/submit_job.sql', 'aa980dfb5ee6da4866bfff8053b477d01a7b8edb0ab80ccf67c25b9c71ae44a4'),
+    ('functions/claim_jobs.sql', '871951ec0c2563ad80d0bc451d4f8581c8a1ce3d7091feb74ddd346ba8761c17'),
+    ('functions/begin_attempts.sql', '5c904b4d7c55d376e48c4a92257f03aa64a656b0a5b05b7eeeeb0f5ffc337bf8'),
+    ('functions/record_prediction.sql', '9d0f4d137de85c93634d6d6f798142dc060c16039a8786c0f0322a6e05f5a34b'),
     ('functions/parse_results.sql', 'b6d3c93ec8cdd5ff28729a1a477ef2d8e4f0f080bb04780854ceb3317fe403f6'),
-    ('functions/end_jobs.sql', 'b087fd2c7d64099f0a23434fdccd275f5fe091b81f19a3c79c9c47154c580590'),
+    ('functions/end_jobs.sql', '814e1d80b9414c95eda4bb718afca6df359c3066aacfff0728f7915cc39d1c1e'),
     ('functions/finish_jobs.sql', 'fb002d081653ad01fbbba6ec3243c2f58e4d52b4f4f0862cf4bfc1819a6bf892'),
     ('functions/backoff_seconds.sql', 'd16855b5aa80f8aa1eb3c9d7b2ef19fd59a44ab12ffd73468dfc198fb2701ec3'),
-    ('functions/fail_job.sql', '10621326c9ed423b74b7143b28db14071d99fb8a27a02d6c4e8056f9a5bcbaf7'),
-    ('functions/cancel_job.sql', 'a5ce6eb659b3a96d551994f0fb2cca5172bfc0f8c081a5e495e2e1386b81d7bf'),
-    ('functions/retry_job.sql', '4ee4f3cc555f1d936f925397ec2081fd2e87740287aa541ab7d7b3c2b99ba2fc'),
-    ('functions/extend_leases.sql', '4ace3cc0b5a57e145c03f77ba878fe29ea5213e750863f601d6261c63377aa8b'),
-    ('functions/hand_back_jobs.sql', '1d20e44f18b8182affd94b4592f0b1b5ac4c06b154f3605702158bdd151b508d'),
-    ('functions/rescue_jobs.sql', 'c1f7dd35da344abfe8932d0ab0ce9a12eee10d9e50e100efea4a21d12d4bab0f'),
-    ('functions/next_due.sql', '51af8eb441c410f20c93af382d8138d28862d34e1a1b99341df78678b9df6025'),
-    ('functions/doom_objects.sql', '3b0ef6e4d0a9eccbf824189dcf32d1df00bf0f02dbfc44566897895a5ebb4ee9'),
+    ('functions/fail_job.sql', '86d2dd68cff56e2c0325423e064e8c7a98c6551d4d8b21014b197adfc8ebb34b'),
+    ('functions/cancel_job.sql', 'd55d4e2d9bfa5c2cf8cd2b8e5b83fe02d0847fa312171526eac18c2052dc55a5'),
+    ('functions/retry_job.sql', '93d69e465852bb70b2cb78ba26f0d1073dfffce702597bf0ee48009393eed795'),
+    ('functions/extend_leases.sql', '2ff33c556ae0e39aa24b10a716575c547210611a4eb8a0c07caade4a1b56c801'),
+    ('functions/hand_back_jobs.sql', '8bbffce5e5e397cfa82f50aad5e78b530df91e7370aeaa484bb71f166827780c'),
+    ('functions/rescue_jobs.sql', 'e7fa8a6bb707f51158715eb12bd64bca768e71806c73ab14f5c0b926bfde8f74'),
+    ('functions/next_due.sql', 'ac8fdcad4253f8bbaacb3c007f362f192a1258c470cbcaea32707ca3489da47d'),
+    ('functions/doom_objects.sql', '46ad23f5e27c3832624d1d476bcfe60d126e6b97faec901f74231498531df36f'),
     ('functions/take_doomed.sql', '75d37fb08b501e4cc56a314ef9a203abcaeaa992d12190b23500897913a33b1f'),
     ('functions/drop_doomed.sql', '022de6cee080144db960cb596cf194b4020aed1e162fdb3d5eac2a97f8fca05d'),
     ('functions/list_attempts.sql', '7cde0c128762578b29fa415f6393e04ad168c51a93efd6b2e310afd57448a14c'),
     ('views/v_recent_jobs_with_outputs.sql', '35b4932c70b78920546a9ebd76517f13a394d0d9ab5ba7a3e907e907b44fd892'),
     ('views/v_user_statistics.sql', '8c8d0df19539059e42acd56109fc3af2fe81b5b584d0670c5f7502f853366e7c'),
     ('registry.sql', '77358d8a515bcc663aecd6e07306b78317648ac81ab2624b259542f4bb79e9c5'),
-    ('roles.sql', '8c189c2fd00bb80064671ba8f2b102ade9af504d84bb6d4d2dd1fa25570c869b');
+    ('roles.sql', 'ad892d102b7eff6526b46d74f694df21ecdfa4749f59c6b9d7b5e7721ebadfdc');
 
 COMMIT;
 

@@ -2,10 +2,16 @@
 -- A job whose attempt is still open (its worker was lost) keeps that attempt, which moves to the new
 -- claim: `resumed`. Answers begun, resumed or stale for each pair of job and epoch. A claim that was
 -- given back, freed or ended is stale even before the next one: somebody else may send at any moment.
+-- Its planner settings: see claim_jobs.
 CREATE OR REPLACE FUNCTION vsl.begin_attempts(p_jobs uuid[], p_epochs bigint[])
 RETURNS TABLE (id uuid, result text, attempt_id uuid, number smallint)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, vsl, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -57,8 +63,11 @@ BEGIN
         a.id,
         a.number
     FROM unnest(p_jobs, p_epochs) AS pair (job_id, epoch)
-    LEFT JOIN vsl.dispatch d ON d.job_id = pair.job_id AND d.epoch = pair.epoch AND d.worker IS NOT NULL
-    LEFT JOIN vsl.attempts a ON a.id = d.attempt_id;
+    -- Each pair looks up its own: LIMIT keeps the planner from joining the tables first.
+    LEFT JOIN LATERAL (
+        SELECT h.job_id, h.epoch, h.worker, h.attempt_id FROM vsl.dispatch h WHERE h.job_id = pair.job_id LIMIT 1
+    ) d ON d.epoch = pair.epoch AND d.worker IS NOT NULL
+    LEFT JOIN LATERAL (SELECT o.id, o.number FROM vsl.attempts o WHERE o.id = d.attempt_id LIMIT 1) a ON true;
 END
 $$;
 COMMENT ON FUNCTION vsl.begin_attempts(uuid[], bigint[]) IS 'Commits the intent to submit, before any request leaves.';

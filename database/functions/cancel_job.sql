@@ -1,8 +1,14 @@
 -- Cancels a job. One that nothing was sent for ends at once: answers cancelled. One whose attempt is
 -- under way is asked to stop, and its status changes when its outcome is known: answers requested.
+-- Its planner settings: see claim_jobs.
 CREATE OR REPLACE FUNCTION vsl.cancel_job(p_job_id text) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, vsl, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
 AS $$
 DECLARE
     v_job public.jobs;

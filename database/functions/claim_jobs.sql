@@ -1,6 +1,9 @@
 -- Gives a worker up to p_limit due jobs of its lanes, longest due first within a lane, under a lease
 -- that ends p_lease_seconds from now unless it is extended. Each claim carries a new epoch, which every later write of
 -- the worker must show. Touches the dispatch table only; what else it returns is read.
+-- The planner settings, here and in every function of the hot path, leave it the way by keys only.
+-- Statistics are often wrong here, since a queue fills and empties faster than they are gathered, and
+-- a plan that a session made while the tables were small is kept when they have grown.
 CREATE OR REPLACE FUNCTION vsl.claim_jobs(p_worker text, p_lanes text[], p_limit integer, p_lease_seconds double precision)
 RETURNS TABLE (
     id uuid,
@@ -25,6 +28,11 @@ RETURNS TABLE (
 )
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -1,15 +1,22 @@
 -- The one way that driven jobs end: status, outputs, settled money, usage and the end of the
 -- dispatch row, all or nothing for the whole batch. Internal: finish_jobs, fail_job, cancel_job and
 -- rescue_jobs call it. p_results is an array of objects as finish_jobs describes.
+-- Its planner settings: see claim_jobs.
 CREATE OR REPLACE FUNCTION vsl.end_jobs(p_results jsonb)
 RETURNS TABLE (id uuid, result text, outcome text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, vsl, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
     v_live uuid[];
     v_attempts uuid[];
+    v_epochs bigint[];
     v_outcomes text[];
     v_times numeric[];
     v_codes text[];
@@ -23,7 +30,7 @@ BEGIN
     -- Locks in the order of job ids, so that two batches cannot wait for each other. Everything
     -- after this works from arrays: the planner then expects few rows and goes by the keys.
     SELECT
-        array_agg(l.job_id), array_agg(l.attempt_id),
+        array_agg(l.job_id), array_agg(l.attempt_id), array_agg(l.epoch),
         -- Nothing is completed without an attempt.
         array_agg(CASE WHEN l.outcome <> 'completed' OR l.attempt_id IS NOT NULL THEN l.outcome END),
         array_agg(l.processing_time),
@@ -31,7 +38,7 @@ BEGIN
         array_agg(CASE WHEN l.outcome = 'completed' THEN l.held ELSE 0 END),
         array_agg(l.run), array_agg(l.attempts), array_agg(l.held)
     INTO
-        v_live, v_attempts, v_outcomes, v_times, v_codes, v_messages, v_outputs,
+        v_live, v_attempts, v_epochs, v_outcomes, v_times, v_codes, v_messages, v_outputs,
         v_charges, v_runs, v_calls, v_held
     FROM (
         SELECT r.*, d.run, d.attempts, d.held
@@ -81,13 +88,15 @@ BEGIN
 
         UPDATE vsl.attempts a
         SET outcome = e.outcome,
+            -- A claim that ends what it never took up is the one that its repetition will name.
+            epoch = e.epoch,
             ended_at = now(),
             cost = e.charge,
             processing_time = coalesce(e.processing_time, a.processing_time),
             error_code = e.error_code,
             error_message = e.error_message
-        FROM unnest(v_attempts, v_outcomes, v_times, v_codes, v_messages, v_charges)
-            AS e (attempt_id, outcome, processing_time, error_code, error_message, charge)
+        FROM unnest(v_attempts, v_epochs, v_outcomes, v_times, v_codes, v_messages, v_charges)
+            AS e (attempt_id, epoch, outcome, processing_time, error_code, error_message, charge)
         WHERE a.id = e.attempt_id;
 
         INSERT INTO public.media_outputs (

@@ -1,9 +1,15 @@
 -- A worker's heartbeat: extends the leases of the claims that it still has. A claim that is missing
 -- from the answer is lost. Says which jobs are asked to stop.
+-- Its planner settings: see claim_jobs.
 CREATE OR REPLACE FUNCTION vsl.extend_leases(p_jobs uuid[], p_epochs bigint[], p_lease_seconds double precision)
 RETURNS TABLE (id uuid, epoch bigint, cancel_requested boolean)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN

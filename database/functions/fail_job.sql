@@ -2,6 +2,7 @@
 -- the job waits for it (retried); otherwise the job ends (failed, or cancelled when that was asked
 -- for meanwhile). p_attempt is NULL when the job is refused before any attempt. Answers retried,
 -- failed, cancelled, repeated or stale.
+-- Its planner settings: see claim_jobs.
 CREATE OR REPLACE FUNCTION vsl.fail_job(
     p_job uuid,
     p_epoch bigint,
@@ -13,6 +14,11 @@ CREATE OR REPLACE FUNCTION vsl.fail_job(
 ) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, vsl, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
 AS $$
 DECLARE
     v_dispatch vsl.dispatch;
@@ -28,7 +34,7 @@ BEGIN
         SET retry_count = j.retry_count + 1, error_code = p_code, error_message = left(p_message, 2000), updated_at = now()
         WHERE j.id = p_job;
         UPDATE vsl.attempts a
-        SET outcome = 'failed', ended_at = now(), cost = 0, error_code = p_code, error_message = left(p_message, 2000),
+        SET outcome = 'failed', epoch = p_epoch, ended_at = now(), cost = 0, error_code = p_code, error_message = left(p_message, 2000),
             processing_time = coalesce(v_time, a.processing_time)
         WHERE a.id = p_attempt;
         UPDATE vsl.dispatch d

@@ -11,8 +11,8 @@ DECLARE
     v_is_active boolean;
     v_is_free boolean;
 BEGIN
-    IF new.id IS NULL OR new.status IS NULL OR new.parameters IS NULL OR new.metadata IS NULL
-        OR new.retry_count IS NULL OR new.created_at IS NULL OR new.updated_at IS NULL OR new.status = 'completed'
+    IF num_nulls(new.id, new.status, new.parameters, new.metadata, new.retry_count, new.created_at, new.updated_at) > 0
+        OR new.status = 'completed'
     THEN
         new.id := coalesce(new.id, vsl.uuid7());
         new.status := coalesce(new.status, 'pending');
@@ -39,18 +39,29 @@ BEGIN
 
     IF new.driven THEN
         new.estimated_cost := vsl.price_of_job(new.model_id, v_is_active, v_is_free, v_price);
-        IF new.retry_count <> 0 OR coalesce(new.actual_cost, new.actual_processing_time) IS NOT NULL
-            OR new.cancel_requested_at IS NOT NULL
-        THEN
+    END IF;
+    -- Nearly every row is a submission and sound. What this holds for, nothing below would refuse.
+    IF (
+        new.driven AND new.media_type = v_makes
+        AND char_length(new.user_id) BETWEEN 1 AND 255 AND char_length(new.job_id) BETWEEN 1 AND 255
+        AND new.user_id || new.job_id !~ '[[:cntrl:]]'
+        AND (new.prompt IS NULL OR char_length(new.prompt) <= 100000)
+        AND jsonb_typeof(new.parameters) = 'object' AND jsonb_typeof(new.metadata) = 'object'
+        AND new.retry_count = 0 AND coalesce(new.estimated_time, 0) >= 0
+        AND num_nonnulls(new.actual_cost, new.actual_processing_time, new.cancel_requested_at, new.completed_at) = 0
+    ) IS NOT TRUE THEN
+        IF new.driven AND (
+            new.retry_count <> 0 OR num_nonnulls(new.actual_cost, new.actual_processing_time, new.cancel_requested_at) > 0
+        ) THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'VS001',
                 MESSAGE = 'retry_count, actual_cost, actual_processing_time and cancel_requested_at of a new job are kept by VSL',
                 HINT = 'Leave them out.';
         END IF;
-    END IF;
-    PERFORM vsl.check_job(new);
-    IF new.media_type <> v_makes THEN
-        PERFORM vsl.check_model_of_job(new);
+        PERFORM vsl.check_job(new);
+        IF new.media_type <> v_makes THEN
+            PERFORM vsl.check_model_of_job(new);
+        END IF;
     END IF;
     RETURN new;
 END

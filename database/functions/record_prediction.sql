@@ -2,6 +2,7 @@
 -- the provider's, whoever brings it. p_collectable says that the outputs can be fetched from what
 -- is recorded, so that the job need not be submitted again to get them. Answers whether the attempt
 -- was still under way.
+-- Its planner settings: see claim_jobs.
 CREATE OR REPLACE FUNCTION vsl.record_prediction(
     p_attempt uuid,
     p_provider_id text,
@@ -13,6 +14,11 @@ CREATE OR REPLACE FUNCTION vsl.record_prediction(
 ) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, vsl, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
 AS $$
 DECLARE
     v_job uuid;

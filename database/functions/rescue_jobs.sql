@@ -1,10 +1,16 @@
 -- Frees up to p_limit jobs whose lease is past due, so that any worker can take them on. A job that
 -- has lost its worker five times in the middle of an attempt and then loses another ends, failed or,
 -- when that was asked for, cancelled: it may be what kills them.
+-- Its planner settings: see claim_jobs.
 CREATE OR REPLACE FUNCTION vsl.rescue_jobs(p_limit integer)
 RETURNS TABLE (id uuid, lost_worker text, result text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -1,8 +1,14 @@
 -- Runs a failed or cancelled job again: the only way out of a final status. A driven job gets a new
 -- run, with a hold at today's price.
+-- Its planner settings: see claim_jobs.
 CREATE OR REPLACE FUNCTION vsl.retry_job(p_job_id text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, vsl, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
 AS $$
 DECLARE
     v_job public.jobs;

@@ -17,9 +17,12 @@ CREATE OR REPLACE FUNCTION vsl.submit_job(
 LANGUAGE plpgsql SECURITY INVOKER
 AS $$
 #variable_conflict use_column
+DECLARE
+    v_notify text;
 BEGIN
     IF NOT p_notify THEN
-        PERFORM set_config('vsl.notify', 'off', true);
+        -- An assignment, not PERFORM: evaluated without starting the executor.
+        v_notify := set_config('vsl.notify', 'off', true);
     END IF;
     INSERT INTO public.jobs AS j (job_id, model_id, user_id, prompt, parameters, metadata)
     VALUES (p_job_id, p_model_id, p_user_id, p_prompt, p_parameters, p_metadata)

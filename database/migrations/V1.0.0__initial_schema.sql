@@ -76,7 +76,7 @@ CREATE TABLE public.model_configurations (
     max_attempts smallint NOT NULL DEFAULT 3,
     -- Seconds that one attempt may take, from its beginning to its last output.
     timeout_seconds integer NOT NULL DEFAULT 900,
-    CONSTRAINT model_configurations_model_id_form CHECK (char_length(model_id) BETWEEN 1 AND 255 AND model_id !~ '[[:cntrl:]]'),
+    CONSTRAINT model_configurations_model_id_form CHECK (char_length(model_id) >= 1 AND char_length(model_id) <= 255 AND model_id !~ '[[:cntrl:]]'),
     CONSTRAINT model_configurations_media_type_known CHECK (media_type IN ('video', 'image', 'audio')),
     CONSTRAINT model_configurations_provider_form CHECK (provider ~ '^[a-z][a-z0-9_-]{0,62}$'),
     CONSTRAINT model_configurations_configuration_object CHECK (jsonb_typeof(configuration) = 'object'),
@@ -121,10 +121,10 @@ CREATE TABLE public.jobs (
     cancel_requested_at timestamptz,
     -- Whether VSL's worker runs it. Set at the insert and fixed for life.
     driven boolean NOT NULL DEFAULT false,
-    CONSTRAINT jobs_job_id_form CHECK (char_length(job_id) BETWEEN 1 AND 255 AND job_id !~ '[[:cntrl:]]'),
+    CONSTRAINT jobs_job_id_form CHECK (char_length(job_id) >= 1 AND char_length(job_id) <= 255 AND job_id !~ '[[:cntrl:]]'),
     CONSTRAINT jobs_media_type_known CHECK (media_type IN ('video', 'image', 'audio')),
     CONSTRAINT jobs_status_known CHECK (status IN ('pending', 'processing', 'completed', 'failed', 'cancelled')),
-    CONSTRAINT jobs_user_id_form CHECK (char_length(user_id) BETWEEN 1 AND 255 AND user_id !~ '[[:cntrl:]]'),
+    CONSTRAINT jobs_user_id_form CHECK (char_length(user_id) >= 1 AND char_length(user_id) <= 255 AND user_id !~ '[[:cntrl:]]'),
     CONSTRAINT jobs_prompt_length CHECK (char_length(prompt) <= 100000),
     CONSTRAINT jobs_parameters_object CHECK (jsonb_typeof(parameters) = 'object'),
     CONSTRAINT jobs_metadata_object CHECK (jsonb_typeof(metadata) = 'object'),

@@ -45,7 +45,7 @@ things (classid, objid, subid, name, definition, owner, acl) AS (
                     FROM pg_catalog.pg_sequence s WHERE s.seqrelid = r.oid
                 )
             END,
-            'with ' || array_to_string(ARRAY(SELECT unnest(r.reloptions) ORDER BY 1), ', '),
+            'with ' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(r.reloptions) o),
             CASE r.relpersistence WHEN 'u' THEN 'unlogged' WHEN 't' THEN 'temporary' END,
             CASE WHEN r.relkind = 'p' THEN 'partition by ' || pg_get_partkeydef(r.oid) END,
             CASE WHEN r.relispartition THEN 'partition ' || pg_get_expr(r.relpartbound, r.oid) END,

@@ -29,10 +29,10 @@ CREATE TABLE public.jobs (
     cancel_requested_at timestamptz,
     -- Whether VSL's worker runs it. Set at the insert and fixed for life.
     driven boolean NOT NULL DEFAULT false,
-    CONSTRAINT jobs_job_id_form CHECK (char_length(job_id) BETWEEN 1 AND 255 AND job_id !~ '[[:cntrl:]]'),
+    CONSTRAINT jobs_job_id_form CHECK (char_length(job_id) >= 1 AND char_length(job_id) <= 255 AND job_id !~ '[[:cntrl:]]'),
     CONSTRAINT jobs_media_type_known CHECK (media_type IN ('video', 'image', 'audio')),
     CONSTRAINT jobs_status_known CHECK (status IN ('pending', 'processing', 'completed', 'failed', 'cancelled')),
-    CONSTRAINT jobs_user_id_form CHECK (char_length(user_id) BETWEEN 1 AND 255 AND user_id !~ '[[:cntrl:]]'),
+    CONSTRAINT jobs_user_id_form CHECK (char_length(user_id) >= 1 AND char_length(user_id) <= 255 AND user_id !~ '[[:cntrl:]]'),
     CONSTRAINT jobs_prompt_length CHECK (char_length(prompt) <= 100000),
     CONSTRAINT jobs_parameters_object CHECK (jsonb_typeof(parameters) = 'object'),
     CONSTRAINT jobs_metadata_object CHECK (jsonb_typeof(metadata) = 'object'),

@@ -27,7 +27,7 @@ CREATE TABLE public.model_configurations (
     max_attempts smallint NOT NULL DEFAULT 3,
     -- Seconds that one attempt may take, from its beginning to its last output.
     timeout_seconds integer NOT NULL DEFAULT 900,
-    CONSTRAINT model_configurations_model_id_form CHECK (char_length(model_id) BETWEEN 1 AND 255 AND model_id !~ '[[:cntrl:]]'),
+    CONSTRAINT model_configurations_model_id_form CHECK (char_length(model_id) >= 1 AND char_length(model_id) <= 255 AND model_id !~ '[[:cntrl:]]'),
     CONSTRAINT model_configurations_media_type_known CHECK (media_type IN ('video', 'image', 'audio')),
     CONSTRAINT model_configurations_provider_form CHECK (provider ~ '^[a-z][a-z0-9_-]{0,62}$'),
     CONSTRAINT model_configurations_configuration_object CHECK (jsonb_typeof(configuration) = 'object'),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import difflib
 import os
+import pwd
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +34,11 @@ VARIABLES: Mapping[str, str] = {
 LOG_FORMATS = ("text", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
+# What Kubernetes sets in every container beside a service whose name begins with "vsl".
+_OF_KUBERNETES = re.compile(
+    r"VSL_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -53,46 +60,105 @@ class Config:
 
 
 def load(environment: Mapping[str, str] | None = None) -> Config:
-    """The settings in the environment. Raises ``InvalidInput`` naming every bad variable."""
-    env = os.environ if environment is None else environment
-    problems = [*_unknown(env)]
-    home = Path(env.get("VSL_HOME") or _default_home()).expanduser().absolute()
-    for name in ("DATABASE_URL", "VSL_DIRECT_DATABASE_URL"):
-        value = env.get(name)
-        if value and urlsplit(value).scheme not in ("postgres", "postgresql"):
-            problems.append(Problem(name, "is not a PostgreSQL address", "postgresql://…"))
+    """The settings in the environment. An empty variable counts as unset.
+
+    Raises ``InvalidInput`` naming every bad variable; values are not repeated, some are secrets.
+    """
+    given = os.environ if environment is None else environment
+    env = {name: value for name, value in given.items() if value}
+    problems = [*_unknown(env), *_bad_addresses(env)]
+    home = _folder(env, "VSL_HOME", problems) or _default_home()
+    pg_bin = _folder(env, "VSL_PG_BIN", problems)
     for name, accepted in (("VSL_LOG_FORMAT", LOG_FORMATS), ("VSL_LOG_LEVEL", LOG_LEVELS)):
         if env.get(name, accepted[0]) not in accepted:
             problems.append(Problem(name, "is not known", "one of " + ", ".join(accepted)))
     port = env.get("VSL_PG_PORT")
-    if port and not (port.isdecimal() and 1 <= int(port) <= 65535):
+    if port and not (port.isdecimal() and len(port) <= 5 and 1 <= int(port) <= 65535):
         problems.append(Problem("VSL_PG_PORT", "is not a TCP port", "1 to 65535"))
     if problems:
         raise InvalidInput(problems)
     return Config(
         home=home,
         storage=env.get("VSL_STORAGE") or str(home / "media"),
-        database_url=env.get("DATABASE_URL") or None,
-        direct_url=env.get("VSL_DIRECT_DATABASE_URL") or env.get("DATABASE_URL") or None,
-        pg_bin=Path(env["VSL_PG_BIN"]) if env.get("VSL_PG_BIN") else None,
+        database_url=env.get("DATABASE_URL"),
+        direct_url=env.get("VSL_DIRECT_DATABASE_URL") or env.get("DATABASE_URL"),
+        pg_bin=pg_bin,
         pg_port=int(port) if port else None,
         log_format=env.get("VSL_LOG_FORMAT", "text"),
         log_level=env.get("VSL_LOG_LEVEL", "info"),
-        replicate_token=env.get("REPLICATE_API_TOKEN") or None,
+        replicate_token=env.get("REPLICATE_API_TOKEN"),
     )
 
 
+def login_name(environment: Mapping[str, str] | None = None) -> str:
+    """Who runs this process: by the variables that a login sets, else by the system's list.
+
+    A container's user may be in neither; then it is the user's number.
+    """
+    env = os.environ if environment is None else environment
+    for name in ("LOGNAME", "USER"):
+        if env.get(name):
+            return env[name]
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def environment_with(variables: Mapping[str, str]) -> dict[str, str]:
+    """The whole environment and more, for a person's program that takes this process's place."""
+    return {**os.environ, **variables}
+
+
 def _default_home() -> Path:
-    if os.name == "posix" and os.geteuid() == 0:
+    if os.geteuid() == 0:
         return Path("/var/lib/vsl")
     return platformdirs.user_data_path("vsl", appauthor=False)
+
+
+def _folder(env: Mapping[str, str], name: str, problems: list[Problem]) -> Path | None:
+    if name not in env:
+        return None
+    try:
+        return Path(env[name]).expanduser().absolute()
+    except RuntimeError:
+        problems.append(Problem(name, "names the home of a user that does not exist", "a folder"))
+        return None
+
+
+def _bad_addresses(env: Mapping[str, str]) -> list[Problem]:
+    problems = []
+    for name in ("DATABASE_URL", "VSL_DIRECT_DATABASE_URL"):
+        if name in env and not _is_postgres(env[name]):
+            accepted = "postgresql://user:password@host:port/database"
+            problems.append(Problem(name, "is not a PostgreSQL address", accepted))
+    if "VSL_DIRECT_DATABASE_URL" in env and "DATABASE_URL" not in env:
+        reason = "stands alone and would not be used"
+        problems.append(Problem("VSL_DIRECT_DATABASE_URL", reason, "set DATABASE_URL as well"))
+    return problems
+
+
+def _is_postgres(address: str) -> bool:
+    try:
+        return urlsplit(address).scheme in ("postgres", "postgresql") and "://" in address
+    except ValueError:
+        return False
 
 
 def _unknown(env: Mapping[str, str]) -> list[Problem]:
     """A misspelt variable would be ignored in silence; name the one that was meant."""
     problems = []
     for name in sorted(env):
-        if name.startswith("VSL_") and name not in VARIABLES:
-            near = difflib.get_close_matches(name, VARIABLES, n=1, cutoff=0)
-            problems.append(Problem(name, "is not a setting of VSL", f"did you mean {near[0]}?"))
+        if not name.startswith("VSL_") or name in VARIABLES or _is_of_kubernetes(name, env[name]):
+            continue
+        near = difflib.get_close_matches(name, VARIABLES, n=1, cutoff=0.75)
+        own = [known for known in VARIABLES if known.startswith("VSL_")]
+        accepted = f"did you mean {near[0]}?" if near else "one of " + ", ".join(own)
+        problems.append(Problem(name, "is not a setting of VSL", accepted))
     return problems
+
+
+def _is_of_kubernetes(name: str, value: str) -> bool:
+    if name.endswith("_PORT") and re.match(r"(tcp|udp|sctp)://", value):
+        return True
+    return _OF_KUBERNETES.fullmatch(name) is not None

@@ -22,8 +22,10 @@ def configure(*, format: str, level: str, stream: TextIO | None = None) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # Their lines at `info` hold addresses of requests, one for each call.
-    for chatty in ("httpx", "httpcore", "psycopg.pool"):
+    for chatty in ("httpx", "httpcore"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+    # Each of its tries to reach a lost database is a warning; ours say it once.
+    logging.getLogger("psycopg.pool").setLevel(max(logging.ERROR, root.level))
 
 
 def fields(record: logging.LogRecord) -> dict[str, object]:

@@ -273,10 +273,9 @@ class Engine:
         return [tuple(row) for row in rows]
 
     def broken_rules(self) -> list[str]:
-        """Which of ``RULES`` do not hold."""
-        return [
-            name for name, query in RULES.items() if self.connection.execute(query.encode()).fetchall()
-        ]
+        """Which of ``RULES`` do not hold; asked in one statement, so at one moment."""
+        parts = [f"SELECT %s AS name WHERE EXISTS ({query})" for query in RULES.values()]  # noqa: S608
+        return [row["name"] for row in self.all(" UNION ALL ".join(parts), *RULES)]
 
 
 def by_id(answers: Iterable[Any]) -> dict[UUID, Any]:

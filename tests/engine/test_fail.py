@@ -125,6 +125,19 @@ def test_a_lost_claim_fails_nothing(engine: Engine) -> None:
     assert engine.fail(later, again) == "retried"
 
 
+@pytest.mark.parametrize("retryable", [True, False])
+def test_a_claim_that_ends_an_attempt_it_never_took_up_is_the_one_that_ended_it(
+    engine: Engine, retryable: bool
+) -> None:
+    old, begun = engine.started()
+    engine.hand_back(old)
+    new = engine.claim_one(worker="w2")
+    answer = engine.fail(new, begun, retryable=retryable)
+    assert answer == ("retried" if retryable else "failed")
+    assert engine.fail(new, begun, retryable=retryable) == "repeated"
+    assert engine.fail(old, begun, retryable=retryable) == "stale"
+
+
 @pytest.mark.parametrize("time", [-1.0, float("nan"), float("inf"), 1e12])
 @pytest.mark.parametrize("retryable", [True, False])
 def test_a_failure_is_recorded_whatever_the_time_it_took(

@@ -42,12 +42,11 @@ def test_a_lease_past_due_can_be_extended_until_somebody_frees_it(engine: Engine
 def test_a_heartbeat_touches_no_index(engine: Engine) -> None:
     """Leases are on the hot path: extending one must stay a heap-only update."""
     claim, _ = engine.started()
-    for _ in range(5):
-        engine.extend(claim)
     query = "SELECT pg_stat_get_xact_tuples_hot_updated('vsl.dispatch'::regclass) AS hot"
     with engine.connection.transaction():
+        before = engine.all(query)[0]["hot"]
         engine.extend(claim)
-        assert engine.all(query)[0]["hot"] == 1
+        assert engine.all(query)[0]["hot"] == before + 1
 
 
 def test_what_is_handed_back_is_due_at_once(engine: Engine) -> None:

@@ -9,16 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vsl.domain.hiding import HIDDEN, MAX_ERROR, WINDOW, hidden_words, hide
 from vsl.domain.provider import OutputSource
-from vsl.providers.cog_reply import (
-    HIDDEN,
-    MAX_ERROR,
-    WINDOW,
-    hidden_words,
-    hide,
-    read_refusal,
-    read_reply,
-)
+from vsl.providers.cog_reply import read_refusal, read_reply
 
 PICTURE = "data:image/png;base64,AAECAw=="
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import psycopg
 import pytest
@@ -49,7 +49,7 @@ class Session:
 
     def all(self, query: str, *arguments: Any) -> list[Row]:
         with self.connection.cursor(row_factory=dict_row) as cursor:
-            cursor.execute(cast(LiteralString, query), arguments or None)
+            cursor.execute(query.encode(), arguments or None)
             return cursor.fetchall() if cursor.description else []
 
     def one(self, query: str, *arguments: Any) -> Row:
@@ -60,11 +60,12 @@ class Session:
         (value,) = self.one(query, *arguments).values()
         return value
 
+    def count(self, table: str) -> int:
+        return int(self.value(f"SELECT count(*) FROM {table}"))  # noqa: S608
+
     def run(self, query: str, *arguments: Any) -> int:
         """How many rows it was about."""
-        return self.connection.execute(
-            cast(LiteralString, query), arguments or None
-        ).rowcount
+        return self.connection.execute(query.encode(), arguments or None).rowcount
 
     def refused(self, query: str, *arguments: Any) -> psycopg.Error:
         """The error of a statement that must fail."""
@@ -85,7 +86,7 @@ class Session:
         assert row is not None
         return row
 
-    def add_job(self, model_id: str = "painter", **columns: Any) -> Row:
+    def add_job(self, model_id: str | None = "painter", **columns: Any) -> Row:
         """Insert a job; for ``painter`` a driven one."""
         return self.insert("jobs", {"user_id": "ada", "model_id": model_id, **columns})
 

@@ -58,9 +58,7 @@ def test_it_installs_and_then_refuses(
     tables = {name for name in names(session) if name.startswith("public.")}
     assert {f"public.{name}" for name in CONTRACT} <= tables
     versions = session.all("SELECT version, description FROM schema_migrations ORDER BY 1")
-    assert versions == [
-        {"version": m.version, "description": m.description} for m in migrations()
-    ]
+    assert versions == [{"version": m.version, "description": m.description} for m in migrations()]
     session.run(
         "INSERT INTO model_configurations (model_id, media_type, provider, pricing_per_unit)"
         " VALUES ('painter', 'image', 'cog', 0.25)"
@@ -72,9 +70,13 @@ def test_it_installs_and_then_refuses(
     again = psql(url, "-f", str(SCHEMA))
     assert (again.returncode, again.stdout) == (3, "")
     name = database_name(url)
-    said = f"VSL is already installed in database {name} (versions 1.0.0, 1.1.0); nothing was changed"
+    said = (
+        f"VSL is already installed in database {name} (versions 1.0.0, 1.1.0); nothing was changed"
+    )
     assert said in again.stderr
-    assert 'Run "vsl db migrate" to bring it up to date, or choose an empty database.' in again.stderr
+    assert (
+        'Run "vsl db migrate" to bring it up to date, or choose an empty database.' in again.stderr
+    )
     assert again.stderr.count("ERROR") == 1
     after = names(session), session.all("SELECT * FROM model_configurations ORDER BY id")
     assert after == before
@@ -107,7 +109,8 @@ def test_a_lost_connection_in_the_middle_leaves_nothing(
         insert="SELECT pg_terminate_backend(pg_backend_pid());\n",
     )
     done = psql(url, "-f", str(path))
-    assert (done.returncode, done.stdout) == (3, "")
+    # psql's own status for a connection that went bad.
+    assert (done.returncode, done.stdout) == (2, "")
     assert names(Session(connect(url))) == []
 
 
@@ -155,7 +158,7 @@ def test_psql_in_other_moods(
     done = psql(empty_database, *arguments, stdin=stdin)
     assert done.returncode == 0, done.stderr
     session = Session(connect(empty_database))
-    assert session.value("SELECT count(*) FROM schema_migrations") == len(migrations())
+    assert session.count("schema_migrations") == len(migrations())
     again = psql(empty_database, *arguments, stdin=stdin)
     assert again.returncode == 3
     assert "already installed" in again.stderr
@@ -171,7 +174,7 @@ def test_settings_of_the_login_do_not_matter(
         "search_path = pg_temp",
         "default_transaction_isolation = 'serializable'",
         "statement_timeout = '1ms'",
-        "standard_conforming_strings = off" if server.major < 19 else "row_security = on",
+        "standard_conforming_strings = off",
         "datestyle = 'German'",
         "client_min_messages = 'error'",
     ):
@@ -207,7 +210,7 @@ def test_two_at_once_in_one_database(
     # The first stops before its commit until the second waits for it.
     waits = (
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
-        f"wait_event = 'advisory' AND datname = '{database_name(url)}'"
+        "wait_event = 'advisory' AND datname = current_database()"
     )
     slow = write_schema(
         tmp_path / "slow.sql",
@@ -225,7 +228,7 @@ def test_two_at_once_in_one_database(
         assert first.result().returncode == 0, first.result().stderr
         assert second.result().returncode == 3
     assert "already installed" in second.result().stderr
-    assert session.value("SELECT count(*) FROM schema_migrations") == len(migrations())
+    assert session.count("schema_migrations") == len(migrations())
 
 
 @pytest.mark.parametrize("major", [15, 18])
@@ -254,10 +257,7 @@ def test_two_databases_of_a_fresh_server_at_once(
         first = threads.submit(install, urls[0], slow)
         wait_until(
             lambda: session.value(
-                "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO $$ BEGIN WHILE%%' "
-                "AND pid <> pg_backend_pid()"
-                if False
-                else "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO $$ BEGIN WHILE%'"
+                "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO $$ BEGIN WHILE%'"
             ),
             what="the first has made its roles",
         )
@@ -268,4 +268,4 @@ def test_two_databases_of_a_fresh_server_at_once(
     assert {row["rolname"] for row in found} == set(ROLES)
     for url in urls:
         app = Session(connect(server.url(database_name(url), server.login_for("vsl_app"))))
-        assert app.value("SELECT count(*) FROM jobs") == 0
+        assert app.count("jobs") == 0

@@ -9,7 +9,8 @@ from tests.schema.kit import CONTRACT, ROOT, SCHEMA, Session
 from tests.support.servers import TestServer, database_name
 
 OWNERS = """
-SELECT 'schema vsl' AS thing, pg_get_userbyid(nspowner) AS owner FROM pg_namespace WHERE nspname = 'vsl'
+SELECT 'schema vsl' AS thing, pg_get_userbyid(nspowner) AS owner FROM pg_namespace
+WHERE nspname = 'vsl'
 UNION ALL SELECT n.nspname || '.' || c.relname, pg_get_userbyid(c.relowner)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname IN ('vsl', 'public')
@@ -52,9 +53,7 @@ def test_what_was_skipped_is_said(
         "WARNING:  VSL: plain may not create roles, so these and their grants were skipped: "
         "vsl_owner, vsl_migrator, vsl_app, vsl_worker, vsl_reader, vsl_monitor, vsl_backup"
     ) in done.stderr
-    assert (
-        "HINT:  Have a superuser create them, then run database/roles.sql again." in done.stderr
-    )
+    assert "HINT:  Have a superuser create them, then run database/roles.sql again." in done.stderr
 
     # The superuser does so.
     roles = ROOT / "database" / "roles.sql"
@@ -63,7 +62,7 @@ def test_what_was_skipped_is_said(
     owners = Session(connect(server.url(name))).all(OWNERS)
     assert {row["owner"] for row in owners} == {"vsl_owner"}
     app = Session(connect(server.url(name, server.login_for("vsl_app"))))
-    assert app.value("SELECT count(*) FROM jobs") == 0
+    assert app.count("jobs") == 0
 
 
 def test_a_plain_owner_grants_to_roles_that_exist(

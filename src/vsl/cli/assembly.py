@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 from vsl.config import Config, load
 from vsl.db.embedded.binaries import find_binaries
 from vsl.db.migrate import require_current
-from vsl.db.pool import connect
+from vsl.db.pool import connect, libpq_variables
 from vsl.db.server import EmbeddedServer
 from vsl.db.statement import Connection
 from vsl.domain.provider import Provider
-from vsl.errors import DatabaseError
-from vsl.providers.cog import CogProvider
-
-T = TypeVar("T")
+from vsl.errors import DatabaseError, InvalidInput, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +29,22 @@ class Addresses:
         return self.url != self.direct_url
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Cross from the command line into asynchronous code; the only place that does."""
-    return asyncio.run(work)
-
-
 def embedded(config: Config) -> EmbeddedServer:
     """The embedded PostgreSQL of the settings. Raises ``ServerError`` without its programs."""
     return EmbeddedServer(config.home, find_binaries(config.pg_bin), port=config.pg_port)
 
 
 def addresses(config: Config) -> Addresses:
-    """Where the database is. Raises ``DatabaseError`` when the embedded one does not run."""
+    """Where the database is.
+
+    Raises ``DatabaseError`` when the embedded one does not run, ``InvalidInput`` for an address
+    that PostgreSQL's library cannot read.
+    """
     if config.database_url is not None:
-        return Addresses(config.database_url, config.direct_url or config.database_url)
+        direct_url = config.direct_url or config.database_url
+        _check_address("DATABASE_URL", config.database_url)
+        _check_address("VSL_DIRECT_DATABASE_URL", direct_url)
+        return Addresses(config.database_url, direct_url)
     status = embedded(config).status()
     if status.url is None or status.state != "running":
         raise DatabaseError(
@@ -57,6 +54,17 @@ def addresses(config: Config) -> Addresses:
             retryable=True,
         )
     return Addresses(status.url, status.url)
+
+
+def _check_address(name: str, url: str) -> None:
+    try:
+        ports = libpq_variables(url).get("PGPORT", "")
+        readable = all(port.isdecimal() for port in ports.split(",") if port)
+    except DatabaseError:
+        readable = False
+    if not readable:
+        accepted = "postgresql://user:password@host:port/database"
+        raise InvalidInput([Problem(name, "is not a PostgreSQL address", accepted)])
 
 
 @asynccontextmanager
@@ -69,6 +77,8 @@ async def connected(config: Config | None = None) -> AsyncIterator[Connection]:
 
 def make_providers(config: Config) -> dict[str, Provider]:
     """The providers that are configured, by name."""
+    from vsl.providers.cog import CogProvider  # with an HTTP client, which few commands need
+
     del config  # C brings `replicate`, which needs its token.
     return {"cog": CogProvider()}
 

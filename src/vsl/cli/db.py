@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import typer
 
-from vsl.cli.assembly import addresses, embedded, run
-from vsl.cli.output import JsonOption, moment, out, print_json, table
-from vsl.config import load
+from vsl.cli.assembly import addresses, embedded
+from vsl.cli.lock import UP_LOCK, holder
+from vsl.cli.output import JsonOption, Listing, moment, print_json, say, show_facts
+from vsl.cli.stopping import run
+from vsl.config import Config, environment_with, load
+from vsl.db.embedded.binaries import find_binaries
 from vsl.db.migrate import SchemaState, migrate, schema_state
 from vsl.db.pool import connect, libpq_variables
 from vsl.db.statement import fetch
 from vsl.db.statements import AppliedVersion, ListVersions
 from vsl.errors import NotAllowed, ServerError
 
-app = typer.Typer(no_args_is_help=True, help="The database server and the schema.")
 
-
-@app.command()
 def start(as_json: JsonOption = False) -> None:
     """Start the embedded PostgreSQL, making it first if need be, and install VSL's schema."""
     config = load()
@@ -30,23 +32,27 @@ def start(as_json: JsonOption = False) -> None:
         print_json(info)
     else:
         said = "started" if info.started else "was running already"
-        out.print(f"PostgreSQL {info.version} {said}: process {info.pid}, port {info.port}")
-        out.print("See it with `vsl db psql`.")
+        say(f"PostgreSQL {info.version} {said}: process {info.pid}, port {info.port}")
+        say("See it with `vsl db psql`.")
 
 
-@app.command()
 def stop(as_json: JsonOption = False) -> None:
     """Stop the embedded PostgreSQL."""
     config = load()
     _only_embedded(config.database_url, "stop")
+    user = holder(config.home / UP_LOCK)
+    if user is not None:
+        raise NotAllowed(
+            f"`vsl up` (process {user}) uses this PostgreSQL and would start it again",
+            hint=f"Stop that with Ctrl-C or `kill {user}`; it stops PostgreSQL too.",
+        )
     stopped = embedded(config).stop()
     if as_json:
         print_json({"stopped": stopped})
     else:
-        out.print("PostgreSQL is stopped." if stopped else "PostgreSQL was not running.")
+        say("PostgreSQL is stopped." if stopped else "PostgreSQL was not running.")
 
 
-@app.command()
 def status(as_json: JsonOption = False) -> None:
     """What runs, and how its schema compares with this program. The status is 1 unless current."""
     config = load()
@@ -69,7 +75,6 @@ def status(as_json: JsonOption = False) -> None:
     raise typer.Exit(0 if state.current else 1)
 
 
-@app.command("migrate")
 def migrate_(as_json: JsonOption = False) -> None:
     """Bring the schema to this program's version."""
     before = run(migrate(addresses(load()).direct_url))
@@ -77,28 +82,37 @@ def migrate_(as_json: JsonOption = False) -> None:
     if as_json:
         print_json({"applied": applied, "reapplied": before.changed})
     elif before.current:
-        out.print("The schema is up to date.")
+        say("The schema is up to date.")
     else:
         if applied:
-            out.print(f"Applied {', '.join(applied)}.")
-        out.print(f"Applied again: {len(before.changed)} functions, views and grants.")
+            say(f"Applied {', '.join(applied)}.")
+        say(f"Applied again: {len(before.changed)} functions, views and grants.")
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(context: typer.Context) -> None:
     """Open psql on the database; further arguments go to psql."""
     config = load()
     if config.database_url is None:
+        if embedded(config).status().state != "running":
+            addresses(config)  # says what to do
         command = embedded(config).psql(*context.args)
-        argv, environment = command.argv, {**os.environ, **command.env}
+        argv, variables = command.argv, command.env
     else:
         # The address may hold a password, so it travels in the environment, not in the arguments.
-        argv = ["psql", *context.args]
-        environment = {**os.environ, **libpq_variables(config.database_url)}
-    try:
-        os.execvpe(argv[0], argv, environment)  # noqa: S606 - psql takes this process's place
-    except FileNotFoundError:
-        raise ServerError("psql is not installed", hint="Install PostgreSQL's client.") from None
+        argv = [_find_psql(config), *context.args]
+        variables = libpq_variables(addresses(config).url)
+    os.execve(argv[0], argv, environment_with(variables))  # noqa: S606 - it takes our place
+
+
+def _find_psql(config: Config) -> str:
+    """The system's psql, else the one that comes with the embedded server."""
+    found = shutil.which("psql")
+    if found is not None:
+        return found
+    carried = find_binaries(config.pg_bin).program("psql")
+    if os.access(carried, os.X_OK):
+        return str(carried)
+    raise ServerError("psql is not installed", hint="Install PostgreSQL's client.")
 
 
 def _only_embedded(url: str | None, verb: str) -> None:
@@ -134,17 +148,31 @@ def _show_status(
     if as_json:
         print_json({**described, "schema": schema})
         return
-    out.print("Server: " + ", ".join(f"{k} {v}" for k, v in described.items() if v is not None))
+    show_facts({name: str(value) for name, value in described.items() if value is not None})
     if state is None:
-        out.print("It is not running. Start it with `vsl db start` or `vsl up`.")
+        say("It does not run. Start it with `vsl db start`, or everything with `vsl up`.")
         return
-    made = table("version", "description", "applied")
-    for row in versions:
-        made.add_row(row.version, row.description or "", moment(row.applied_at))
-    out.print(made)
+    if versions:
+        made = Listing(("version", "description", "applied"), title="Schema")
+        for row in versions:
+            made.add(row.version, row.description or "", moment(row.applied_at))
+        made.show()
+    say()
     if state.unknown:
-        out.print(f"Newer than this program: {', '.join(state.unknown)}. Install a newer VSL.")
+        newer = ", ".join(state.unknown)
+        say(f"The schema is newer than this program: {newer}. Install a newer VSL.", style="yellow")
     elif state.current:
-        out.print("[green]The schema is up to date.[/]")
+        say("The schema is up to date.", style="green")
+    elif versions:
+        say("The schema is not up to date. Run `vsl db migrate`.", style="yellow")
     else:
-        out.print("[yellow]The schema is not up to date.[/] Run `vsl db migrate`.")
+        say("VSL is not installed in this database. Run `vsl db migrate`.", style="yellow")
+
+
+#: The verbs of ``vsl db``; psql, which passes its arguments on, is beside them.
+VERBS: Mapping[str, Callable[..., Any]] = {
+    "start": start,
+    "stop": stop,
+    "status": status,
+    "migrate": migrate_,
+}

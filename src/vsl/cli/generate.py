@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -11,71 +11,105 @@ from typing import Annotated
 
 import typer
 
-from vsl.cli.assembly import connected, provider_names, run
-from vsl.cli.follow import follow, show_end
-from vsl.cli.output import JsonOption, err, money, out, print_json
-from vsl.config import Config, load
+from vsl.cli import completion
+from vsl.cli.assembly import connected, provider_names
+from vsl.cli.follow import follow, print_end, show_end
+from vsl.cli.output import JsonOption, err, money, print_json, say
+from vsl.cli.stopping import Stopped, run
+from vsl.config import Config, load, login_name
 from vsl.db.statement import Connection, execute
 from vsl.db.statements import NotifyWork
-from vsl.domain.jobs import JobDetail, Output, SubmittedJob
+from vsl.domain.jobs import Output, SubmittedJob
 from vsl.domain.store import Store
 from vsl.errors import InvalidInput, Problem, StoreError
-from vsl.jobs.submit import prepare, submit
-from vsl.storage.location import open_store
+from vsl.jobs.submit import MAX_PROMPT, prepare, submit
 
 
 def generate(
-    model: Annotated[str, typer.Argument(help="A model of the registry; see `vsl models list`.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A model of the registry; see `vsl models list`.",
+            autocompletion=completion.models,
+        ),
+    ],
     parameters: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="The model's parameters.")
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="The model's parameters; see `vsl models show MODEL`.",
+            autocompletion=completion.parameters,
+        ),
     ] = None,
     prompt: Annotated[
-        str | None, typer.Option(help="What to make; `-` reads it from standard input.")
+        str | None,
+        typer.Option(metavar="TEXT", help="What to make; `-` reads it from standard input."),
     ] = None,
     user: Annotated[
-        str | None, typer.Option(help="Whose job it is.", show_default="your login name")
+        str | None,
+        typer.Option(metavar="NAME", help="Whose job it is.", show_default="your login name"),
     ] = None,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Wait for the files, or only submit.")
     ] = True,
     to: Annotated[
-        Path | None, typer.Option("--out", file_okay=False, help="Copy the files to this folder.")
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="Copy the files to this folder."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make an image, a video or a sound, and show its files, facts and cost."""
     config = load()
-    if prompt == "-":
-        prompt = sys.stdin.read().rstrip("\n")
-    if to is not None and not wait:
-        raise InvalidInput([Problem("--out", "needs --wait: there are no files yet")])
+    pairs = parameters or []
+    _check_request(pairs, to, wait=wait)
+    text = _from_stdin() if prompt == "-" else prompt
+    owner = user if user is not None else login_name()
 
-    async def work() -> tuple[SubmittedJob, tuple[JobDetail, list[Output]] | None]:
+    async def work() -> SubmittedJob:
         async with connected(config) as connection:
-            job = await submit_and_wake(
-                connection,
-                config,
-                model_id=model,
-                user_id=user if user is not None else getpass.getuser(),
-                prompt=prompt,
-                pairs=parameters or [],
+            return await submit_and_wake(
+                connection, config, model_id=model, user_id=owner, prompt=text, pairs=pairs
             )
-            if not wait:
-                return job, None
-            if not as_json:
-                err.print(f"submitted {job.job_id}, {money(job.estimated_cost)} held")
-            ended = await follow(connection, job.job_id, quiet=as_json)
-            if to is not None:
-                await copy_outputs(config, ended[1], to, stem=job.job_id)
-            return job, ended
 
-    job, ended = run(work())
-    if ended is not None:
-        raise typer.Exit(show_end(*ended, as_json=as_json))
+    job = run(work())
+    if not wait:
+        if as_json:
+            print_json(job)
+        else:
+            say(f"submitted {job.job_id}; see `vsl jobs watch {job.job_id}`.")
+        return
+    if not as_json:
+        say(f"submitted {job.job_id}, {money(job.estimated_cost)} held", to=err)
+    raise typer.Exit(wait_for(config, job.job_id, to, as_json=as_json))
+
+
+def wait_for(config: Config, job_id: str, to: Path | None = None, *, as_json: bool) -> int:
+    """Follow a job to its end and show it, with copies of its files if wanted; the exit status.
+
+    Raises ``Stopped`` when interrupted: the job goes on. Raises ``StoreError`` when a file cannot
+    be copied, after the job was shown.
+    """
+    try:
+        job, outputs = run(follow(config, job_id, quiet=as_json))
+    except Stopped as stopped:
+        stopped.message = f"interrupted; {job_id} goes on"
+        stopped.hint = f"`vsl jobs watch {job_id}` or `vsl jobs cancel {job_id}`"
+        raise
+    copies: list[Path] = []
+    failure: StoreError | None = None
+    if to is not None:
+        try:
+            copies = run(copy_outputs(config, outputs, to, stem=job_id))
+        except StoreError as error:
+            failure = error
     if as_json:
-        print_json(job)
+        status = print_end(job, outputs, None if to is None else copies)
     else:
-        out.print(f"submitted {job.job_id}; see `vsl jobs watch {job.job_id}`.")
+        status = show_end(job, outputs, copies)
+    if failure is not None:
+        raise failure
+    return status
 
 
 async def submit_and_wake(
@@ -101,6 +135,24 @@ async def submit_and_wake(
     return job
 
 
+def require_writable(folder: Path) -> None:
+    """Make a folder for copies now, so that nothing is made, and paid for, in vain.
+
+    Raises ``InvalidInput`` when files cannot be written there.
+    """
+    reason = None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            reason = "may not be written to"
+    except FileExistsError:
+        reason = "is not a folder"
+    except OSError as error:
+        reason = f"cannot be made ({error.strerror})"
+    if reason is not None:
+        raise InvalidInput([Problem(f"--out {folder}", reason, "a folder that you may write to")])
+
+
 async def copy_outputs(
     config: Config, outputs: list[Output], folder: Path, *, stem: str
 ) -> list[Path]:
@@ -108,6 +160,8 @@ async def copy_outputs(
 
     Raises ``StoreError``.
     """
+    from vsl.storage.location import open_store
+
     store = open_store(config.storage)
     stored = [output for output in outputs if output.s3_key is not None]
     copied = []
@@ -135,3 +189,31 @@ async def _copy(store: Store, key: str, target: Path) -> None:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def _check_request(pairs: list[str], to: Path | None, *, wait: bool) -> None:
+    problems = []
+    # Not repeated: what stands here without a name is most often a prompt.
+    odd = [number for number, pair in enumerate(pairs, 1) if not pair.partition("=")[1]]
+    problems += [Problem(f"argument {n} after the model", "is not name=value") for n in odd]
+    if to is not None and not wait:
+        problems.append(Problem("--out", "needs --wait: there are no files yet"))
+    if problems:
+        hint = "The text to work from is given with --prompt 'a lighthouse at dawn'."
+        raise InvalidInput(problems, hint=hint if odd else None)
+    if to is not None:
+        require_writable(to)
+
+
+def _from_stdin() -> str:
+    if sys.stdin.isatty():
+        say("Type the prompt; end it with Ctrl-D on a line of its own.", to=err)
+    # Four bytes are the most that a character takes, and a little more shows that it is too long.
+    raw = sys.stdin.buffer.read(4 * (MAX_PROMPT + 2))
+    if len(raw) > 4 * (MAX_PROMPT + 1):
+        reason = f"has more than {MAX_PROMPT:,} characters"
+        raise InvalidInput([Problem("prompt", reason, f"at most {MAX_PROMPT:,}")])
+    try:
+        return raw.decode().rstrip("\n")
+    except UnicodeDecodeError:
+        raise InvalidInput([Problem("prompt", "is not UTF-8 text")]) from None

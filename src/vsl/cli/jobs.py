@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from vsl.cli.assembly import connected, run
-from vsl.cli.follow import follow, output_table, show_end
+from vsl.cli import completion
+from vsl.cli.assembly import connected
+from vsl.cli.follow import no_job, show_outputs
+from vsl.cli.generate import wait_for
 from vsl.cli.output import (
     JsonOption,
+    Listing,
     moment,
     money,
-    out,
     print_json,
+    say,
     seconds,
+    short_moment,
+    show_facts,
     status_text,
-    table,
 )
+from vsl.cli.stopping import run
+from vsl.config import load
 from vsl.db.statement import execute, fetch, fetch_one, fetch_value
 from vsl.db.statements import (
     CancelJob,
@@ -30,26 +36,44 @@ from vsl.db.statements import (
     RetryJob,
 )
 from vsl.domain.jobs import JOB_STATUSES, Attempt, JobDetail, JobSummary, Output
-from vsl.errors import InvalidInput, NotFound, Problem
+from vsl.errors import InvalidInput, Problem
 
-app = typer.Typer(no_args_is_help=True, help="Look at jobs, follow them, cancel and retry them.")
+JobId = Annotated[
+    str,
+    typer.Argument(
+        metavar="JOB",
+        help="The job's identifier, such as job_0192….",
+        autocompletion=completion.jobs,
+    ),
+]
 
-JobId = Annotated[str, typer.Argument(help="The job's identifier, such as job_0192….")]
+#: Characters of a prompt that people are shown; --json has all.
+PROMPT_SHOWN = 1000
 
 
-@app.command("list")
 def list_(
-    user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
+    user: Annotated[str | None, typer.Option(metavar="NAME", help="Only this user's.")] = None,
     status: Annotated[
-        str | None, typer.Option(help=f"Only in this status: {', '.join(JOB_STATUSES)}.")
+        str | None,
+        typer.Option(
+            metavar="STATUS",
+            help=f"Only in this status: {', '.join(JOB_STATUSES)}.",
+            autocompletion=completion.statuses,
+        ),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Only of this model.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 20,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Only of this model.", autocompletion=completion.models),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, max=10_000, metavar="COUNT", help="At most so many.")
+    ] = 20,
     as_json: JsonOption = False,
 ) -> None:
     """The newest jobs."""
     if status is not None and status not in JOB_STATUSES:
-        raise InvalidInput([Problem("status", "is not known", "one of " + ", ".join(JOB_STATUSES))])
+        accepted = "one of " + ", ".join(JOB_STATUSES)
+        raise InvalidInput([Problem("--status", "is not known", accepted)])
 
     async def work() -> list[JobSummary]:
         async with connected() as connection:
@@ -59,13 +83,14 @@ def list_(
     found = run(work())
     if as_json:
         print_json(found)
-    elif not found:
-        out.print("No jobs. Make one: vsl generate vsl-image --prompt 'a lighthouse at dawn'")
+    elif found:
+        _list(found)
+    elif user or status or model:
+        say("No such jobs.")
     else:
-        out.print(_list(found))
+        say("No jobs. Make one: vsl generate vsl-image --prompt 'a lighthouse at dawn'")
 
 
-@app.command()
 def show(job_id: JobId, as_json: JsonOption = False) -> None:
     """Everything about one job: its attempts, its files, its money."""
 
@@ -73,7 +98,7 @@ def show(job_id: JobId, as_json: JsonOption = False) -> None:
         async with connected() as connection:
             job = await fetch_one(connection, GetJob(job_id=job_id))
             if job is None:
-                raise NotFound(f"there is no job {job_id!r}", hint="See `vsl jobs list`.")
+                raise no_job(job_id)
             attempts = await fetch(connection, ListAttempts(job_id=job_id))
             return job, attempts, await fetch(connection, ListOutputs(job_id=job_id))
 
@@ -81,26 +106,18 @@ def show(job_id: JobId, as_json: JsonOption = False) -> None:
     if as_json:
         print_json({"job": job, "attempts": attempts, "outputs": outputs})
         return
-    out.print(_detail(job))
+    show_facts(_detail(job))
     if attempts:
-        out.print(_attempts(attempts))
+        _attempts(attempts)
     if outputs:
-        out.print(output_table(outputs))
+        show_outputs(outputs)
 
 
-@app.command()
 def watch(job_id: JobId, as_json: JsonOption = False) -> None:
     """Follow a job to its end. The status is 1 when it does not complete."""
-
-    async def work() -> tuple[JobDetail, list[Output]]:
-        async with connected() as connection:
-            return await follow(connection, job_id, quiet=as_json)
-
-    job, outputs = run(work())
-    raise typer.Exit(show_end(job, outputs, as_json=as_json))
+    raise typer.Exit(wait_for(load(), job_id, as_json=as_json))
 
 
-@app.command()
 def cancel(job_id: JobId, as_json: JsonOption = False) -> None:
     """Cancel a job. One that is running is asked to stop; its outcome is known soon after."""
 
@@ -112,12 +129,11 @@ def cancel(job_id: JobId, as_json: JsonOption = False) -> None:
     if as_json:
         print_json({"job_id": job_id, "cancel": answer})
     elif answer == "requested":
-        out.print(f"{job_id} is running and was asked to stop; see `vsl jobs watch {job_id}`.")
+        say(f"{job_id} is running and was asked to stop; see `vsl jobs watch {job_id}`.")
     else:
-        out.print(f"{job_id} is cancelled.")
+        say(f"{job_id} is cancelled.")
 
 
-@app.command()
 def retry(job_id: JobId, as_json: JsonOption = False) -> None:
     """Run a failed or cancelled job again."""
 
@@ -129,31 +145,33 @@ def retry(job_id: JobId, as_json: JsonOption = False) -> None:
     if as_json:
         print_json({"job_id": job_id, "status": "pending"})
     else:
-        out.print(f"{job_id} will run again; see `vsl jobs watch {job_id}`.")
+        say(f"{job_id} will run again; see `vsl jobs watch {job_id}`.")
 
 
-def _list(found: list[JobSummary]) -> Table:
-    right = ("files", "time", "cost")
-    made = table("job", "status", "model", "user", "created", *right, right=right)
+def _list(found: list[JobSummary]) -> None:
+    right = ("files", "took", "cost")
+    made = Listing(
+        ("job", "status", "model", "user", "created", *right),
+        right,
+        # A terminal of 80 columns shows the rest.
+        spare=("took", "files", "user", "cost"),
+    )
     for job in found:
         cost = job.actual_cost if job.actual_cost is not None else job.estimated_cost
-        made.add_row(
+        made.add(
             job.job_id,
             status_text(job.status),
             job.model_id,
             job.user_id,
-            moment(job.created_at),
+            short_moment(job.created_at),
             str(job.outputs),
             seconds(job.actual_processing_time),
             money(cost),
         )
-    return made
+    made.show()
 
 
-def _detail(job: JobDetail) -> Table:
-    made = Table(box=None, show_header=False, pad_edge=False)
-    made.add_column(style="bold")
-    made.add_column(overflow="fold")
+def _detail(job: JobDetail) -> dict[str, str | Text]:
     rows: dict[str, str | Text] = {
         "job": job.job_id,
         "status": status_text(job.status),
@@ -162,7 +180,7 @@ def _detail(job: JobDetail) -> Table:
         "run by": "VSL" if job.driven else "others (tracked)",
         "created": moment(job.created_at),
         "completed": moment(job.completed_at),
-        "prompt": job.prompt or "–",
+        "prompt": _shortened(job.prompt or "–"),
         "parameters": ", ".join(f"{k}={v}" for k, v in job.parameters.items()) or "–",
         "held": money(job.estimated_cost),
         "cost": money(job.actual_cost),
@@ -173,15 +191,19 @@ def _detail(job: JobDetail) -> Table:
         rows["cancel"] = f"asked for at {moment(job.cancel_requested_at)}"
     if job.error_message:
         rows["error"] = f"{job.error_message} ({job.error_code})"
-    for name, value in rows.items():
-        made.add_row(name, value)
-    return made
+    return rows
 
 
-def _attempts(attempts: list[Attempt]) -> Table:
-    made = table("attempt", "provider", "started", "outcome", "said", "model ran", "cost", "error")
+def _shortened(prompt: str) -> str:
+    left = len(prompt) - PROMPT_SHOWN
+    return prompt if left <= 0 else f"{prompt[:PROMPT_SHOWN]} … (and {left:,} characters more)"
+
+
+def _attempts(attempts: list[Attempt]) -> None:
+    columns = ("attempt", "provider", "started", "outcome", "said", "model ran", "cost", "error")
+    made = Listing(columns, ("model ran", "cost"), spare=("said", "provider"), title="Attempts")
     for attempt in attempts:
-        made.add_row(
+        made.add(
             f"{attempt.number} (run {attempt.run})",
             attempt.provider,
             moment(attempt.started_at),
@@ -191,5 +213,14 @@ def _attempts(attempts: list[Attempt]) -> Table:
             money(attempt.cost),
             attempt.error_message or "",
         )
-    made.title, made.title_justify = "\nAttempts", "left"
-    return made
+    made.show()
+
+
+#: The verbs of ``vsl jobs``.
+VERBS: Mapping[str, Callable[..., Any]] = {
+    "list": list_,
+    "show": show,
+    "watch": watch,
+    "cancel": cancel,
+    "retry": retry,
+}

@@ -1,72 +1,121 @@
-"""``vsl``: nouns, then verbs."""
+"""The program ``vsl``: from what was typed to an exit status.
+
+0 good, 1 failure, 2 wrong usage, 128 + number of the signal that stopped it.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Annotated, Any
+import traceback
+from collections.abc import Callable
+from typing import Any
 
-import typer
-from typer.core import TyperGroup
-
-from vsl import __version__
-from vsl.cli import db, demo, generate, jobs, models, up, worker
-from vsl.cli.output import err, report
-from vsl.errors import VslError
-
-
-class Commands(TyperGroup):
-    """Turns VSL's errors into words and an exit status."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run a command."""
-        try:
-            return super().invoke(ctx)
-        except VslError as error:
-            raise typer.Exit(report(error, as_json="--json" in sys.argv)) from None
-        except KeyboardInterrupt:
-            err.print("interrupted")
-            raise typer.Exit(130) from None
-        except BrokenPipeError:
-            # The reader of our output has gone; there is nobody to tell.
-            sys.stderr.close()
-            raise typer.Exit(1) from None
-
-
-app = typer.Typer(
-    cls=Commands,
-    no_args_is_help=True,
-    # A traceback of ours holds no prompts; rich ones show the variables.
-    pretty_exceptions_enable=False,
-    help="AI media generation on your own PostgreSQL: every job, file and cent in one database.",
-)
-app.add_typer(jobs.app, name="jobs")
-app.add_typer(models.app, name="models")
-app.add_typer(db.app, name="db")
-app.command("generate")(generate.generate)
-app.command("up")(up.up)
-app.command("demo")(demo.demo)
-app.command("worker")(worker.worker)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"vsl {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def options(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
-    ] = False,
-) -> None:
-    """Options of all commands."""
+#: The exit status of a program that Ctrl-C stopped.
+INTERRUPTED = 130
 
 
 def main() -> None:
     """The program."""
-    app(prog_name="vsl")
+    try:
+        # Loading takes a moment, in which an impatient person may press Ctrl-C already.
+        from vsl.cli.commands import app
+
+        status = _run(app)
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    sys.exit(status)
+
+
+def _run(app: Callable[..., Any]) -> int:
+    from vsl.cli.output import report
+    from vsl.cli.stopping import Stopped
+    from vsl.errors import InvalidInput, Problem, VslError
+
+    as_json = "--json" in sys.argv
+    try:
+        odd = [number for number, text in enumerate(sys.argv) if not _is_text(text)]
+        if odd:
+            raise InvalidInput([Problem(f"argument {n}", "is not UTF-8 text") for n in odd])
+        status = app(prog_name="vsl", standalone_mode=False)
+        sys.stdout.flush()
+        return status if isinstance(status, int) else 0
+    except VslError as error:
+        return report(error, as_json=as_json)
+    except Stopped as stopped:
+        _complain([stopped.message], stopped.hint, "interrupted", as_json=as_json)
+        return stopped.status
+    except BrokenPipeError:
+        # The reader of our output has gone, as `head` does: there is nobody to tell.
+        _discard_output()
+        return 1
+    except OSError as error:
+        _discard_output()
+        where = f"{error.filename}: " if error.filename else ""
+        words = f"{where}{error.strerror or type(error).__name__}"
+        _complain([words], None, "system_error", as_json=as_json)
+        return 1
+    except Exception as error:
+        return _unforeseen(error, as_json=as_json)
+
+
+def _unforeseen(error: Exception, *, as_json: bool) -> int:
+    """Wrong usage, as the parser says it, or a fault of ours."""
+    from vsl.cli.output import err
+
+    words = getattr(error, "format_message", None)
+    if words is None:
+        kind = type(error).__name__
+        if _wants_details():
+            traceback.print_exception(error)
+        _complain(
+            [f"something went wrong that VSL did not foresee ({kind})"],
+            "Please report it, with what VSL_LOG_LEVEL=debug shows.",
+            "internal_error",
+            as_json=as_json,
+        )
+        return 1
+    message: str = words()
+    if message.startswith("Usage:"):
+        err.print(message)  # a group without a command: its help
+        return 2
+    context = getattr(error, "ctx", None)
+    hint = f"See `{context.command_path} --help`." if context is not None else None
+    if context is not None and context.command_path == "vsl generate" and "option" in message:
+        hint = "A model's parameters are written as name=value, without dashes. " + (hint or "")
+    _complain([message[:1].lower() + message[1:]], hint, "usage", as_json=as_json)
+    return 2
+
+
+def _complain(lines: list[str], hint: str | None, code: str, *, as_json: bool) -> None:
+    from vsl.cli.output import complain
+
+    described = {"code": code, "message": "\n".join(lines), "hint": hint}
+    complain(lines, hint, described if as_json else None)
+
+
+def _discard_output() -> None:
+    """Let what is still buffered go nowhere, so that the end of the program does not fail."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+
+
+def _wants_details() -> bool:
+    from vsl.config import load
+    from vsl.errors import InvalidInput
+
+    try:
+        return load().log_level == "debug"
+    except InvalidInput:
+        return False
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

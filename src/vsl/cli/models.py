@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
+import re
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from decimal import Decimal
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-import httpx
 import typer
-from rich.table import Table
+from rich.text import Text
 
-from vsl.cli.assembly import connected, provider_names, run
-from vsl.cli.output import JsonOption, money, out, print_json, seconds, table
-from vsl.cli.serving import serve_models
+from vsl.cli import completion
+from vsl.cli.assembly import connected, provider_names
+from vsl.cli.output import JsonOption, Listing, money, print_json, say, seconds
+from vsl.cli.stopping import cancelled_by, run
+from vsl.cli.worker import stop_on_signals
 from vsl.config import load
 from vsl.db.statement import execute, fetch, fetch_value
 from vsl.db.statements import AddModel, ListModels, SetModelActive
@@ -21,13 +24,19 @@ from vsl.domain.jobs import Model
 from vsl.domain.media import MEDIA_TYPES
 from vsl.errors import InvalidInput, NotAllowed, Problem, ProviderError, VslError
 from vsl.jobs.submit import check_model, find_model
+from vsl.logs import configure
 from vsl.models.catalogue import SHIPPED
 from vsl.models.schemas import input_schema
 
-app = typer.Typer(no_args_is_help=True, help="The models that jobs can name.")
+ModelId = Annotated[
+    str, typer.Argument(metavar="MODEL", help="The model.", autocompletion=completion.models)
+]
+
+#: US dollars a job, and seconds: beyond these a typing error is more likely.
+MAX_PRICE = 1_000_000
+MAX_TIME = 7 * 24 * 3600
 
 
-@app.command("list")
 def list_(as_json: JsonOption = False) -> None:
     """All models, and whether they can run now."""
 
@@ -40,23 +49,22 @@ def list_(as_json: JsonOption = False) -> None:
         print_json(found)
         return
     providers = provider_names(load())
-    made = table("model", "makes", "runs at", "price", "usual time", "state", right=("price",))
+    made = Listing(
+        ("model", "makes", "runs at", "price", "usual time", "state"), ("price", "usual time")
+    )
     for model in found:
-        made.add_row(
+        made.add(
             model.model_id,
             model.media_type,
             model.provider,
-            "free" if model.is_free else money(model.pricing_per_unit),
+            _price(model),
             seconds(model.estimated_time_seconds),
             _state(model, providers),
         )
-    out.print(made)
+    made.show()
 
 
-@app.command()
-def show(
-    model_id: Annotated[str, typer.Argument(help="The model.")], as_json: JsonOption = False
-) -> None:
+def show(model_id: ModelId, as_json: JsonOption = False) -> None:
     """One model: what it makes, what it costs, which parameters it takes."""
 
     async def work() -> Model:
@@ -67,29 +75,41 @@ def show(
     if as_json:
         print_json(model)
         return
-    out.print(f"[bold]{model.model_id}[/]: {model.description or model.media_type}")
-    out.print(
-        f"makes {model.media_type}, runs at {model.provider}, "
-        f"{'free' if model.is_free else money(model.pricing_per_unit)} a job; "
-        f"{_state(model, provider_names(load()))}"
-    )
+    about = model.description or f"makes {model.media_type}"
+    say(Text(f"{model.model_id}:", style="bold"), about)
+    price = _price(model) + ("" if model.is_free else " a job")
+    state = _state(model, provider_names(load()))
+    say(f"makes {model.media_type}, runs at {model.provider}, {price}:", state)
     if model.supported_parameters:
-        out.print(_parameters(model.supported_parameters))
+        _parameters(model.supported_parameters)
     else:
-        out.print("Its parameters are not known here, so they are not checked before it runs.")
+        say("Its parameters are not known here, so they are not checked before it runs.")
 
 
-@app.command()
 def add(
-    model_id: Annotated[str, typer.Argument(help="The name that jobs will use.")],
-    url: Annotated[str, typer.Option(help="Address of its Cog server, such as http://gpu1:5000.")],
-    makes: Annotated[str, typer.Option(help=f"What it makes: {', '.join(MEDIA_TYPES)}.")],
+    model_id: Annotated[str, typer.Argument(metavar="MODEL", help="The name that jobs will use.")],
+    url: Annotated[
+        str,
+        typer.Option(metavar="URL", help="Address of its Cog server, such as http://gpu1:5000."),
+    ],
+    makes: Annotated[
+        str,
+        typer.Option(
+            metavar="TYPE",
+            help=f"What it makes: {', '.join(MEDIA_TYPES)}.",
+            autocompletion=completion.media_types,
+        ),
+    ],
     price: Annotated[
-        str | None, typer.Option(help="US dollars a job. Left out: the model is free.")
+        str | None,
+        typer.Option(metavar="DOLLARS", help="US dollars a job. Left out: the model is free."),
     ] = None,
-    description: Annotated[str | None, typer.Option(help="A line about it.")] = None,
+    description: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="A line about it.")
+    ] = None,
     usual_time: Annotated[
-        int | None, typer.Option(min=1, help="Seconds that it usually takes.")
+        int | None,
+        typer.Option(min=1, max=MAX_TIME, metavar="SECONDS", help="Time that it usually takes."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -97,7 +117,7 @@ def add(
     problems = []
     if makes not in MEDIA_TYPES:
         problems.append(Problem("--makes", "is not known", "one of " + ", ".join(MEDIA_TYPES)))
-    if httpx.URL(url).scheme not in ("http", "https"):
+    if not _is_web_address(url):
         problems.append(Problem("--url", "is not a web address", "http://… or https://…"))
     amount = _amount(price, problems)
     if problems:
@@ -125,48 +145,53 @@ def add(
     if as_json:
         print_json({"model_id": model_id, "url": url})
     else:
-        out.print(f"{model_id} is in the registry; see `vsl models show {model_id}`.")
+        say(f"{model_id} is in the registry; see `vsl models show {model_id}`.")
 
 
-@app.command()
-def enable(
-    model_id: Annotated[str, typer.Argument(help="The model.")], as_json: JsonOption = False
-) -> None:
+def enable(model_id: ModelId, as_json: JsonOption = False) -> None:
     """Let a model take jobs."""
     _switch(model_id, active=True, as_json=as_json)
 
 
-@app.command()
-def disable(
-    model_id: Annotated[str, typer.Argument(help="The model.")], as_json: JsonOption = False
-) -> None:
+def disable(model_id: ModelId, as_json: JsonOption = False) -> None:
     """Let a model take no new jobs; those that wait still run."""
     _switch(model_id, active=False, as_json=as_json)
 
 
-@app.command()
 def serve(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Which of the models that come with VSL; all.")
+        list[str] | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="Which of the models that come with VSL; all.",
+            autocompletion=completion.shipped_models,
+        ),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Run the servers of the models that come with VSL until interrupted."""
+    from vsl.cli.serving import serve_models
+
     config = load()
+    configure(format=config.log_format, level=config.log_level)
     known = {model.model_id: model for model in SHIPPED}
     unknown = [name for name in names or [] if name not in known]
     if unknown:
-        problem = Problem(unknown[0], "does not come with VSL", "one of " + ", ".join(known))
-        raise InvalidInput([problem])
-    chosen = [known[name] for name in names] if names else list(SHIPPED)
+        accepted = "one of " + ", ".join(known)
+        raise InvalidInput([Problem(n, "does not come with VSL", accepted) for n in unknown])
+    chosen = [known[name] for name in dict.fromkeys(names)] if names else list(SHIPPED)
 
     async def work() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        async with serve_models(config, chosen) as servers:
-            for server in servers:
-                out.print(f"{server.model.model_id} answers at {server.url}")
-            out.print("Stop with Ctrl-C.")
+        stop = stop_on_signals()
+        async with AsyncExitStack() as exits:
+            async with cancelled_by(stop):
+                servers = await exits.enter_async_context(serve_models(config, chosen))
+            if as_json:
+                print_json({"models": {server.model.model_id: server.url for server in servers}})
+            else:
+                for server in servers:
+                    say(f"{server.model.model_id} answers at {server.url}")
+                say("Stop with Ctrl-C.")
             await stop.wait()
 
     run(work())
@@ -182,28 +207,37 @@ def _switch(model_id: str, *, active: bool, as_json: bool) -> None:
     if as_json:
         print_json({"model_id": model_id, "is_active": active})
     else:
-        out.print(f"{model_id} is {'on' if active else 'off'}.")
+        say(f"{model_id} is {'on' if active else 'off'}.")
 
 
-def _state(model: Model, providers: frozenset[str]) -> str:
+def _price(model: Model) -> str:
+    return "free" if model.is_free else money(model.pricing_per_unit)
+
+
+def _state(model: Model, providers: frozenset[str]) -> Text:
+    """Whether a model can run now, in a few words."""
+    if model.provider == "external":
+        return Text("tracked only")
+    if model.is_active and model.provider not in providers:
+        return Text("not configured", style="yellow")
     try:
         check_model(model, providers)
     except NotAllowed as error:
-        return f"[yellow]{error.message.removeprefix(f'model {model.model_id} ')}[/]"
-    return "[green]ready[/]" if model.provider != "external" else "tracked only"
+        words = error.message.removeprefix(f"model {model.model_id} ").partition(",")[0]
+        return Text(words, style="yellow")
+    return Text("ready", style="green")
 
 
-def _parameters(schema: dict[str, Any]) -> Table:
-    made = table("parameter", "type", "accepts", "default", "about")
+def _parameters(schema: dict[str, Any]) -> None:
+    made = Listing(("parameter", "type", "accepts", "default", "about"))
     required = schema.get("required", [])
     properties = schema.get("properties", {})
     for name in sorted(properties, key=lambda name: (name not in required, name)):
         about = properties[name]
         default = "required" if name in required else str(about.get("default", "–"))
-        made.add_row(
-            name, _type(about), _accepts(about), default, str(about.get("description", ""))
-        )
-    return made
+        made.add(name, _type(about), _accepts(about), default, str(about.get("description", "")))
+    say()
+    made.show()
 
 
 def _type(schema: dict[str, Any]) -> str:
@@ -232,16 +266,30 @@ def _amount(price: str | None, problems: list[Problem]) -> Decimal | None:
         return None
     try:
         amount = Decimal(price)
-        valid = amount.is_finite() and amount > 0
+        valid = amount.is_finite() and 0 < amount <= MAX_PRICE
     except ArithmeticError:
         valid = False
     if not valid:
-        problems.append(Problem("--price", "is not an amount", "a positive number of US dollars"))
+        problems.append(
+            Problem("--price", "is not an amount", "a positive number of US dollars, such as 0.003")
+        )
         return None
     return amount
 
 
+def _is_web_address(url: str) -> bool:
+    try:
+        address = urlsplit(url)
+        port = address.port
+    except ValueError:
+        return False
+    host = re.fullmatch(r"[\w.:-]+", address.hostname or "")
+    return address.scheme in ("http", "https") and host is not None and port != 0
+
+
 async def _fetch_schema(url: str) -> dict[str, Any]:
+    import httpx  # nothing else in this file needs it, and it is slow to load
+
     address = url.rstrip("/") + "/openapi.json"
     try:
         async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
@@ -255,3 +303,14 @@ async def _fetch_schema(url: str) -> dict[str, Any]:
             f"no Cog server answers with its parameters at {url} ({type(error).__name__})",
             hint="Start the server, or correct --url.",
         ) from error
+
+
+#: The verbs of ``vsl models``.
+VERBS: Mapping[str, Callable[..., Any]] = {
+    "list": list_,
+    "show": show,
+    "add": add,
+    "enable": enable,
+    "disable": disable,
+    "serve": serve,
+}

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from vsl.cli.assembly import connected
+from vsl.cli.lock import held, unwritable
 from vsl.config import Config
 from vsl.db.statement import execute
 from vsl.db.statements import SetModelUrl
@@ -17,8 +18,8 @@ from vsl.models.serve import ModelServer
 
 log = logging.getLogger(__name__)
 
-#: Seconds between the end of a server and its next start.
-RESTART_PAUSE = 1.0
+#: Seconds between the end of a server and its next start; doubled up to the second when it fails.
+RESTART_PAUSES = (0.5, 15.0)
 
 
 @asynccontextmanager
@@ -27,14 +28,17 @@ async def serve_models(
 ) -> AsyncIterator[list[ModelServer]]:
     """Run the servers of models; one that ends is started again.
 
-    Raises ``ServerError`` when one does not start.
+    Raises ``AlreadyRunning`` when another process runs one of them for the same home, and
+    ``ServerError`` when one does not start.
     """
-    servers = [_server(config, model) for model in models]
     async with AsyncExitStack() as stack:
+        for model in models:
+            lock = config.home / "models" / f"{model.model_id}.lock"
+            hint = "Use it as it is, or stop that process."
+            stack.enter_context(held(lock, f"the server of {model.model_id}", hint=hint))
+        servers = [_server(config, model) for model in models]
         stack.push_async_callback(_stop_all, servers)
-        async with asyncio.TaskGroup() as starting:
-            for server in servers:
-                starting.create_task(server.start())
+        await _start_all(servers)
         await _register(config, servers)
         keepers = [asyncio.create_task(_keep(config, server)) for server in servers]
         try:
@@ -48,22 +52,41 @@ async def serve_models(
 def _server(config: Config, model: ShippedModel) -> ModelServer:
     folder = config.home / "models" / model.model_id
     log_file = config.home / "logs" / f"{model.model_id}.log"
-    log_file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(log_file.parent, error) from error
     return ModelServer(model, scratch=folder, log=log_file)
 
 
+async def _start_all(servers: Sequence[ModelServer]) -> None:
+    """Start all at once. Raises the first one's own error, not a group of them."""
+    try:
+        async with asyncio.TaskGroup() as starting:
+            for server in servers:
+                starting.create_task(server.start())
+    except* VslError as errors:
+        raise errors.exceptions[0] from None
+
+
 async def _keep(config: Config, server: ModelServer) -> None:
+    name = server.model.model_id
     while True:
         reason = await server.watch()
-        log.warning("%s: %s; starting it again", server.model.model_id, reason)
-        try:
-            await server.stop()
-            await asyncio.sleep(RESTART_PAUSE)
-            await server.start()
-            await _register(config, [server])
-        except VslError as error:
-            log.warning("%s", error.message.splitlines()[0])
-            await asyncio.sleep(RESTART_PAUSE)
+        log.warning("%s: %s; starting it again", name, reason)
+        pause, longest = RESTART_PAUSES
+        while True:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, longest)
+            try:
+                await server.stop()
+                await server.start()
+                await _register(config, [server])
+            except VslError as error:
+                log.warning("%s", error.message.splitlines()[0])
+            else:
+                log.info("%s answers at %s", name, server.url)
+                break
 
 
 async def _register(config: Config, servers: Sequence[ModelServer]) -> None:

@@ -6,20 +6,23 @@ import asyncio
 import re
 import signal
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vsl.cli.assembly import addresses, make_providers, run
+# The parts that only a worker needs are imported where it is made: they are large, and every
+# command, the completion at each press of Tab included, would load them.
+from vsl.cli.assembly import addresses, make_providers
+from vsl.cli.stopping import run
 from vsl.config import Config, load
 from vsl.db.pool import Database
 from vsl.errors import InvalidInput, Problem
 from vsl.logs import configure
-from vsl.storage.location import open_store
-from vsl.worker.collect import Tools
-from vsl.worker.spool import Spool
-from vsl.worker.steps import NoSteps, Steps
-from vsl.worker.worker import Timing, Worker
+
+if TYPE_CHECKING:
+    from vsl.worker.steps import Steps
+    from vsl.worker.worker import Timing
 
 _LANE = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
@@ -42,16 +45,27 @@ def worker(
     until_stdin_closes: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Take jobs from the database and drive each to its end."""
+    from vsl.worker.worker import Timing
+
     config = load()
     configure(format=config.log_format, level=log_level or config.log_level)
     chosen = _lanes(lanes)
 
     async def work() -> None:
-        stop = stop_on_signals()
+        # Whoever stops a whole group of processes and `vsl up` each send a signal of their own:
+        # only to a worker that stands alone does a second one mean impatience.
+        hurry = asyncio.Event()
+        stop = stop_on_signals(None if until_stdin_closes else hurry)
         if until_stdin_closes:
             await _stop_at_end_of_stdin(stop)
         await run_worker(
-            config, stop, lanes=chosen, concurrency=concurrency, timing=Timing(grace=grace)
+            config,
+            stop,
+            hurry=hurry,
+            lanes=chosen,
+            concurrency=concurrency,
+            timing=Timing(grace=grace),
+            on_ready=_say_ready if until_stdin_closes else lambda: None,
         )
 
     run(work())
@@ -61,12 +75,23 @@ async def run_worker(
     config: Config,
     stop: asyncio.Event,
     *,
+    hurry: asyncio.Event | None = None,
     lanes: list[str] | None = None,
     concurrency: int = 4,
     timing: Timing | None = None,
     steps: Steps | None = None,
+    on_ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Assemble a worker and run it until ``stop``. Raises as ``Worker.run`` does."""
+    """Assemble a worker and run it until ``stop``. Raises as ``Worker.run`` does.
+
+    on_ready: called once the database, the store and the spool are open.
+    """
+    from vsl.storage.location import open_store
+    from vsl.worker.collect import Tools
+    from vsl.worker.spool import Spool
+    from vsl.worker.steps import NoSteps
+    from vsl.worker.worker import Timing, Worker
+
     where = addresses(config)
     providers = make_providers(config)
     store = open_store(config.storage)
@@ -77,6 +102,7 @@ async def run_worker(
             async with Database(
                 where.url, pooled=where.pooled, size=size, application="vsl worker"
             ) as database:
+                on_ready()
                 await Worker(
                     database=database,
                     tools=Tools(store=store, spool=spool, steps=steps or NoSteps()),
@@ -85,18 +111,30 @@ async def run_worker(
                     concurrency=concurrency,
                     listen_url=where.direct_url,
                     timing=timing or Timing(),
-                ).run(stop)
+                ).run(stop, hurry)
     finally:
         for provider in providers.values():
             await provider.close()
 
 
-def stop_on_signals() -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set."""
+def stop_on_signals(hurry: asyncio.Event | None = None) -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set. hurry: set by any further one."""
     stop = asyncio.Event()
+
+    def told() -> None:
+        if stop.is_set() and hurry is not None:
+            hurry.set()
+        stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, told)
     return stop
+
+
+def _say_ready() -> None:
+    """`vsl up` reads this line."""
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
 
 
 async def _stop_at_end_of_stdin(stop: asyncio.Event) -> None:

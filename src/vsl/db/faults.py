@@ -41,6 +41,15 @@ _NOT_THIS_SCHEMA = (
     pg.InvalidSchemaName,
 )
 
+# PostgreSQL's words for these quote the value, and a value can be a prompt in the wrong place.
+_QUOTES_THE_VALUE = (
+    pg.InvalidTextRepresentation,
+    pg.NumericValueOutOfRange,
+    pg.InvalidDatetimeFormat,
+    pg.DatetimeFieldOverflow,
+    pg.InvalidParameterValue,
+)
+
 
 @asynccontextmanager
 async def translated() -> AsyncIterator[None]:
@@ -58,6 +67,9 @@ def translated_sync() -> Iterator[None]:
         raise unreachable() from error
     except psycopg.Error as error:
         raise translate(error) from error
+    except UnicodeEncodeError:
+        # Half of a surrogate pair, which JSON can bring. The error carries the whole text.
+        raise InvalidInput([Problem("value", "is not valid Unicode text")]) from None
 
 
 def unreachable() -> DatabaseError:
@@ -69,12 +81,47 @@ def unreachable() -> DatabaseError:
     )
 
 
+#: What libpq says when there is no answer, and what that means.
+_NO_ANSWER = {
+    "Connection refused": "nothing listens at its address",
+    "No such file or directory": "nothing listens at its address",
+    "could not translate host name": "its host name is not known",
+    "failed to resolve host": "its host name is not known",
+    "timeout expired": "it does not answer in time",
+    "SSL": "the encrypted connection failed",
+}
+
+
+def _not_connected(words: str) -> DatabaseError:
+    """Why there is no connection. The words of libpq name the address, those of the server do not.
+
+    The server's own never hold the password.
+    """
+    fatal = re.search(r"FATAL: +(.+)", words)
+    if fatal is None:
+        reason = next((said for sign, said in _NO_ANSWER.items() if sign in words), None)
+        error = unreachable()
+        if reason is not None:
+            error = DatabaseError(
+                f"{error.message}: {reason}", hint=error.hint, retryable=error.retryable
+            )
+        return error
+    passing = re.search("starting up|shutting down|recovery|too many|connection slots", fatal[1])
+    return DatabaseError(
+        f"the database server refused the connection: {fatal[1]}",
+        hint="Try again in a moment."
+        if passing
+        else "Check the user, the password and the database's name in DATABASE_URL.",
+        retryable=True,
+    )
+
+
 def translate(error: psycopg.Error) -> VslError:
     """The VSL error that a PostgreSQL error means."""
     diagnosis = error.diag
     if error.sqlstate is None:
         if isinstance(error, psycopg.OperationalError):
-            return unreachable()
+            return _not_connected(str(error))
         return DatabaseError(f"the database driver refused: {type(error).__name__}")
     message = diagnosis.message_primary or "the database refused"
     if error.sqlstate in (KEPT_BY_VSL, MOVE_REFUSED, STILL_LIVE):
@@ -92,6 +139,11 @@ def translate(error: psycopg.Error) -> VslError:
         return SchemaVersionError(
             "the database's schema is not the one that this program needs",
             hint="Run `vsl db migrate`.",
+            sqlstate=error.sqlstate,
+        )
+    if isinstance(error, _QUOTES_THE_VALUE):
+        return DatabaseError(
+            "a value does not have the form or the range that the database needs",
             sqlstate=error.sqlstate,
         )
     if isinstance(error, pg.DiskFull):

@@ -7,13 +7,10 @@ import logging
 import random
 from collections.abc import Callable
 
-import psycopg
-
 from vsl.db.faults import translated
-from vsl.db.statement import execute
-from vsl.db.statements import NotifyWork
-
-from .pool import Database, connect
+from vsl.db.pool import Database, connect
+from vsl.db.statement import Connection, execute
+from vsl.db.statements import ListenForCancels, ListenForWork, NotifyWork, Probe
 
 log = logging.getLogger(__name__)
 
@@ -25,36 +22,41 @@ PROBE_EVERY = 10.0
 PROBE_TIMEOUT = 5.0
 
 
-async def listen(url: str, on_message: Callable[[str, str], None], *, application: str) -> None:
+async def listen(
+    url: str,
+    on_message: Callable[[str, str], None],
+    *,
+    application: str,
+    on_loss: Callable[[], None] = lambda: None,
+) -> None:
     """Call ``on_message(channel, payload)`` for every notification, until cancelled.
 
     url: an unpooled address. Reconnects for ever with a jittered pause, and calls
     ``on_message("", "")`` after each connection: what was sent in between is lost, so the receiver
-    must look for itself.
+    must look for itself. on_loss is called whenever nothing is heard any more.
     """
     pause = 0.5
     while True:
         try:
             async with connect(url, application=application) as connection, translated():
-                await connection.execute(f"LISTEN {WORK_CHANNEL}".encode())
-                await connection.execute(f"LISTEN {CANCEL_CHANNEL}".encode())
+                await execute(connection, ListenForWork())
+                await execute(connection, ListenForCancels())
                 on_message("", "")
                 pause = 0.5
                 await _receive(connection, on_message)
         except Exception as error:
             log.warning("listening stopped (%s); trying again", type(error).__name__)
+            on_loss()
         await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
         pause = min(pause * 2, 15.0)
 
 
-async def _receive(
-    connection: psycopg.AsyncConnection[object], on_message: Callable[[str, str], None]
-) -> None:
+async def _receive(connection: Connection, on_message: Callable[[str, str], None]) -> None:
     while True:
         async for message in connection.notifies(timeout=PROBE_EVERY):
             on_message(message.channel, message.payload)
         async with asyncio.timeout(PROBE_TIMEOUT):
-            await connection.execute(b"SELECT 1")
+            await execute(connection, Probe())
 
 
 class Waker:

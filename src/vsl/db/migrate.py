@@ -6,7 +6,10 @@ function, view and grants file whose text has changed since it was last applied 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+
+from psycopg.errors import Diagnostic
 
 from vsl.db.faults import translated
 from vsl.db.files import Migration, SqlFile, manifest, migrations, version_key
@@ -17,12 +20,15 @@ from vsl.db.statements import (
     ListVersions,
     LockMigrations,
     NameStrangers,
+    OnlyWarnings,
     RecordRepeatable,
     RecordVersion,
     RelationExists,
     UsePublic,
 )
 from vsl.errors import NotAllowed, SchemaVersionError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,7 @@ async def migrate(url: str) -> SchemaState:
     ``DatabaseError`` when a migration fails, which then left nothing behind.
     """
     async with connect(url, application="vsl migrate") as connection:
+        connection.add_notice_handler(_pass_on)
         before = await schema_state(connection)
         if before.unknown:
             raise NotAllowed(
@@ -102,6 +109,13 @@ async def migrate(url: str) -> SchemaState:
             await _apply(connection, migration)
         await _apply_repeatables(connection)
         return before
+
+
+def _pass_on(notice: Diagnostic) -> None:
+    """Say what a script could not do, such as making roles."""
+    if notice.severity_nonlocalized == "WARNING":
+        hint = f" {notice.message_hint}" if notice.message_hint else ""
+        log.warning("%s%s", notice.message_primary, hint)
 
 
 async def _apply(connection: Connection, migration: Migration) -> None:
@@ -122,7 +136,7 @@ async def _apply_repeatables(connection: Connection) -> None:
     async with translated(), connection.transaction():
         await execute(connection, LockMigrations())
         await execute(connection, UsePublic())
-        await connection.execute(b"SET LOCAL client_min_messages = error")
+        await execute(connection, OnlyWarnings())
         for file in await _changed(connection, await _versions(connection)):
             await connection.execute(file.text.encode(), prepare=False)
             await execute(connection, RecordRepeatable(path=file.path, sha256=file.sha256))

@@ -298,6 +298,21 @@ class DropDoomed(Command):
     ids: Sequence[int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenForWork(Command):
+    """Hear when a lane has work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenForCancels(Command):
+    """Hear when a running job is asked to stop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe(Command):
+    """Whether the connection still leads to a server."""
+
+
 # The schema.
 
 
@@ -377,3 +392,8 @@ class CatalogueObject:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue(Rows[CatalogueObject]):
     """Every object of VSL's with its definition, its owner, its comment and its grants."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnlyWarnings(Command):
+    """Let a transaction's scripts say what went wrong, and nothing else."""

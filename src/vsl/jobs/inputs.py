@@ -80,9 +80,14 @@ def _read(text: str, schema: Mapping[str, Any]) -> Any:
     if "string" in kinds:
         return text
     try:
-        return json.loads(text)
-    except ValueError:
+        # NaN and Infinity are no JSON: neither the database nor a model takes them.
+        return json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
         return text  # The check against the schema will name what would be accepted.
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _types(schema: Mapping[str, Any]) -> set[str]:

@@ -26,9 +26,10 @@ from typing import Any, Final
 
 import httpx
 
+from vsl.domain.hiding import hidden_words
 from vsl.domain.provider import OutputSource, Prediction, PredictionRequest
 from vsl.errors import ProviderError
-from vsl.providers.cog_reply import hidden_words, read_refusal, read_reply
+from vsl.providers.cog_reply import read_refusal, read_reply
 from vsl.providers.source import is_http_url, read_source, shown_address
 
 MAX_REPLY = 256 * 1024 * 1024

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -12,7 +11,7 @@ from vsl.domain.keys import object_key
 from vsl.domain.media import MediaFacts, MediaType
 from vsl.domain.provider import OutputSource, Provider
 from vsl.domain.store import Store
-from vsl.errors import StoreError
+from vsl.errors import ObjectExists, StoreError
 from vsl.media.measure import measure
 from vsl.worker.spool import Spool, read_chunks
 from vsl.worker.steps import Steps
@@ -35,12 +34,12 @@ async def collect(
     *,
     provider: Provider,
     tools: Tools,
-    on_key: Callable[[str], None],
+    keys: list[str],
 ) -> dict[str, Any]:
     """Bring one output into the store; its row for ``finish_jobs``.
 
     The file is taken whole to the worker's disk and measured there, so that nothing reaches the
-    store that is not what it should be; then it is streamed on. on_key is told the key before the
+    store that is not what it should be; then it is streamed on. The key is added to keys before the
     store is asked to write under it.
     Raises ``ProviderError``, ``OutputInvalid`` or ``StoreError``.
     """
@@ -60,8 +59,14 @@ async def collect(
             ordinal=ordinal,
             extension=facts.extension,
         )
-        on_key(key)
-        stored = await tools.store.put(key, read_chunks(spooled.path), content_type=facts.file_type)
+        keys.append(key)
+        try:
+            stored = await tools.store.put(
+                key, read_chunks(spooled.path), content_type=facts.file_type
+            )
+        except ObjectExists:
+            keys.remove(key)  # That object is somebody else's.
+            raise
         await tools.steps.reached("stored", job.id)
     finally:
         spooled.path.unlink(missing_ok=True)
@@ -71,6 +76,12 @@ async def collect(
 
 
 def _row(ordinal: int, facts: MediaFacts, key: str, sha256: str, store: Store) -> dict[str, Any]:
+    # The column keeps milliseconds; a sound shorter than one still has a length.
+    duration = None if facts.duration is None else max(round(facts.duration, 3), 0.001)
+    metadata: dict[str, Any] = dict(facts.details)
+    if facts.media_type == "image" and duration is not None:
+        # The contract gives images no duration: that of an animation is a detail.
+        metadata["duration"], duration = duration, None
     return {
         "ordinal": ordinal,
         "media_type": facts.media_type,

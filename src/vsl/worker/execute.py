@@ -9,54 +9,56 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from vsl.db.pool import Database
-from vsl.db.statement import fetch, fetch_value
-from vsl.db.statements import (
-    BeginAttempts,
-    BegunAttempt,
-    DoomObjects,
-    FailJob,
-    FinishJobs,
-    RecordPrediction,
-)
+from vsl.domain.hiding import hidden_words, hide
 from vsl.domain.jobs import ClaimedJob
 from vsl.domain.keys import job_prefix, key_epoch
 from vsl.domain.provider import Prediction, PredictionRequest, Provider
-from vsl.errors import DatabaseError, OutputInvalid, ProviderError, VslError
+from vsl.errors import (
+    DatabaseError,
+    ObjectExists,
+    OutputInvalid,
+    ProviderError,
+    SchemaVersionError,
+    VslError,
+)
 from vsl.jobs.inputs import build_input, check_input
+from vsl.storage.store import to_the_end
 from vsl.worker.collect import Tools, collect
+from vsl.worker.records import (
+    AttemptFailedError,
+    ClaimLostError,
+    Execution,
+    about,
+    begin,
+    doom,
+    fail,
+    finish,
+    record,
+)
 
 log = logging.getLogger(__name__)
-
-#: The write-back is the only step that is tried again when the database does not answer: pauses
-#: between its tries, in seconds. Together they are shorter than a lease.
-FINISH_PAUSES = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 #: Seconds between two requests to cancel a prediction that has not ended.
 CANCEL_EVERY = 1.0
 
 
-class ClaimLostError(Exception):
-    """Another claim has the job, or it has ended: nothing more may be changed."""
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What executing a job needs."""
+
+    database: Database
+    providers: Mapping[str, Provider]
+    tools: Tools
 
 
-@dataclass(slots=True)
-class Execution:
-    """A job under way. cancel: set when a person has asked for the job to stop."""
-
-    job: ClaimedJob
-    cancel: asyncio.Event = field(default_factory=asyncio.Event)
-    attempt: BegunAttempt | None = None
-    keys: list[str] = field(default_factory=list)
-
-
-async def execute(
-    execution: Execution, *, database: Database, providers: Mapping[str, Provider], tools: Tools
-) -> str:
+async def execute(execution: Execution, around: Surroundings) -> str:
     """Drive a claimed job to its end; what became of it, such as ``completed`` or ``retried``.
 
     Raises ``ClaimLostError``, and ``DatabaseError`` when the end could not be written: the lease
@@ -64,99 +66,123 @@ async def execute(
     """
     job = execution.job
     try:
-        await tools.steps.reached("claimed", job.id)
-        outcome = await _drive(execution, database, providers, tools)
-    except (ClaimLostError, DatabaseError):
-        raise
-    except VslError as error:
-        outcome = await _end_badly(
-            execution, database, error.code, error.message, retryable=error.retryable
-        )
-    except Exception as error:
-        # The type alone: a message of unknown origin may hold the job's data.
-        kind = type(error).__name__
-        outcome = await _end_badly(execution, database, "internal_error", kind, retryable=True)
+        await around.tools.steps.reached("claimed", job.id)
+        try:
+            return await _drive(execution, around)
+        except ClaimLostError:
+            raise
+        except Exception as error:
+            failure = await _failure(job, error)
+        # Before the end is written: a worker that is killed in between comes here once more.
+        await _sweep(execution, around)
+        await _doom_own(execution, around)
+        return await fail(execution, around.database, failure)
     finally:
-        # Refused for objects that a row refers to, so it is right after a success as well.
-        await _doom(execution, database, tools)
-    return outcome
+        # Also when this task is called off, perhaps for the second time.
+        await to_the_end(_clear_away(execution, around))
 
 
-async def _drive(
-    execution: Execution, database: Database, providers: Mapping[str, Provider], tools: Tools
-) -> str:
-    job = execution.job
-    provider = providers.get(job.provider)
+async def _drive(execution: Execution, around: Surroundings) -> str:
+    job, steps = execution.job, around.tools.steps
+    provider = around.providers.get(job.provider)
     if provider is None:
-        raise ProviderError(f"this worker has no provider {job.provider}", retryable=True)
+        raise AttemptFailedError(
+            "provider_not_configured",
+            f"the worker that took the job has no provider {job.provider}",
+            retryable=True,
+        )
     problems = check_input(job.prompt, job.parameters, job.supported_parameters)
     if problems:
         words = "; ".join(str(problem) for problem in problems)
-        return await _end_badly(execution, database, "invalid_input", words, retryable=False)
+        raise AttemptFailedError("invalid_input", words, retryable=False)
 
-    begun = await _begin(execution, database)
-    await tools.steps.reached("begun", job.id)
-    request = _request(job, begun)
-    if execution.cancel.is_set() and provider.safe_to_repeat:
-        await provider.cancel(request)
-        return await _finish(execution, database, "cancelled", None, [])
-    prediction = await _predict(execution, provider, request)
-    await tools.steps.reached("predicted", job.id)
-    await _record(database, begun, prediction)
-    await tools.steps.reached("recorded", job.id)
-
-    if prediction.status == "canceled" and execution.cancel.is_set():
-        return await _finish(execution, database, "cancelled", prediction, [])
-    if prediction.status != "succeeded":
-        words = prediction.error or f"the provider ended with {prediction.raw_status}"
-        return await _end_badly(
-            execution,
-            database,
-            "prediction_" + prediction.status,
-            words,
-            retryable=prediction.retryable,
-            processing_time=prediction.processing_time,
-        )
-    if not prediction.outputs:
-        raise OutputInvalid("the model made no file")
-    rows = [
-        await collect(
-            job,
-            begun.number or 1,
-            ordinal,
-            source,
-            provider=provider,
-            tools=tools,
-            on_key=execution.keys.append,
-        )
-        for ordinal, source in enumerate(prediction.outputs)
-    ]
-    outcome = await _finish(execution, database, "completed", prediction, rows)
-    await tools.steps.reached("finished", job.id)
-    return outcome
-
-
-async def _begin(execution: Execution, database: Database) -> BegunAttempt:
-    job = execution.job
-    async with database.connection() as connection:
-        answers = await fetch(connection, BeginAttempts(jobs=[job.id], epochs=[job.epoch]))
-    begun = answers[0]
-    if begun.attempt_id is None:
-        raise ClaimLostError
-    execution.attempt = begun
-    return begun
-
-
-def _request(job: ClaimedJob, begun: BegunAttempt) -> PredictionRequest:
-    if begun.attempt_id is None:
-        raise ClaimLostError
-    return PredictionRequest(
-        prediction_id=begun.attempt_id,
+    begun = await begin(execution, around.database)
+    await steps.reached("begun", job.id)
+    request = PredictionRequest(
+        prediction_id=begun.attempt_id or job.id,
         model_id=job.model_id,
         configuration=job.configuration,
         input=build_input(job.prompt, job.parameters, job.supported_parameters, job=job.id),
         timeout=job.timeout_seconds,
     )
+    sent_before = begun.result == "resumed"
+    if execution.cancel.is_set() and (provider.safe_to_repeat or not sent_before):
+        if sent_before:
+            await _cancel(job, provider, request)
+        return await _end(execution, around, "cancelled", None)
+    if sent_before and not provider.safe_to_repeat:
+        raise AttemptFailedError(
+            "outcome_unknown",
+            "its worker was lost, and whether the provider got the request is not known",
+            retryable=False,
+        )
+    prediction, rows = await _work(execution, around, provider, request)
+    if prediction.status == "canceled":
+        return await _end(execution, around, "cancelled", prediction)
+    outcome = await _end(execution, around, "completed", prediction, rows)
+    await steps.reached("finished", job.id)
+    return outcome
+
+
+async def _work(
+    execution: Execution, around: Surroundings, provider: Provider, request: PredictionRequest
+) -> tuple[Prediction, list[dict[str, Any]]]:
+    """Predict, record and collect, within the model's time; the outputs' rows.
+
+    The prediction that is answered has succeeded, or was canceled as a person wished.
+    """
+    job, steps = execution.job, around.tools.steps
+    prediction: Prediction | None = None
+    limit = asyncio.timeout(request.timeout)
+    try:
+        async with limit:
+            prediction = await _predict(execution, provider, request)
+            await steps.reached("predicted", job.id)
+            await record(execution, around.database, prediction)
+            await steps.reached("recorded", job.id)
+            if prediction.status == "canceled" and execution.cancel.is_set():
+                return prediction, []
+            await _require_success(job, prediction)
+            return prediction, await _collect(execution, around, provider, prediction)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        if prediction is None:
+            await _cancel(job, provider, request)
+        words = f"the attempt took longer than the model's {request.timeout:g} seconds"
+        raise AttemptFailedError("timeout", words, retryable=True) from None
+
+
+async def _require_success(job: ClaimedJob, prediction: Prediction) -> None:
+    if prediction.status == "succeeded":
+        if not prediction.outputs:
+            raise OutputInvalid("the model made no file")
+        return
+    said = prediction.error or f"the provider ended with {prediction.raw_status}"
+    raise AttemptFailedError(
+        "prediction_" + prediction.status,
+        await _without_input(job, said),
+        retryable=prediction.retryable,
+        processing_time=prediction.processing_time,
+    )
+
+
+async def _collect(
+    execution: Execution, around: Surroundings, provider: Provider, prediction: Prediction
+) -> list[dict[str, Any]]:
+    number = (execution.attempt and execution.attempt.number) or 1
+    return [
+        await collect(
+            execution.job,
+            number,
+            ordinal,
+            source,
+            provider=provider,
+            tools=around.tools,
+            keys=execution.keys,
+        )
+        for ordinal, source in enumerate(prediction.outputs)
+    ]
 
 
 async def _predict(
@@ -166,11 +192,7 @@ async def _predict(
     predicting = asyncio.create_task(provider.predict(request))
     cancelling = asyncio.create_task(_pass_on_cancel(execution, provider, request))
     try:
-        async with asyncio.timeout(request.timeout):
-            return await predicting
-    except TimeoutError:
-        await provider.cancel(request)
-        raise ProviderError(f"the model took longer than {request.timeout:g} s") from None
+        return await predicting
     finally:
         predicting.cancel()
         cancelling.cancel()
@@ -183,127 +205,96 @@ async def _pass_on_cancel(
     """Ask the provider to stop, until the prediction ends: it may not know it yet at first."""
     await execution.cancel.wait()
     while True:
-        try:
-            await provider.cancel(request)
-        except ProviderError as error:
-            log.warning("could not pass on a cancel (%s)", error.message)
+        await _cancel(execution.job, provider, request)
         await asyncio.sleep(CANCEL_EVERY)
 
 
-async def _record(database: Database, begun: BegunAttempt, prediction: Prediction) -> None:
-    if begun.attempt_id is None:
-        raise ClaimLostError
-    urls = [source.url for source in prediction.outputs]
-    async with database.connection() as connection:
-        live = await fetch_value(
-            connection,
-            RecordPrediction(
-                attempt=begun.attempt_id,
-                provider_id=prediction.provider_id,
-                provider_status=prediction.raw_status,
-                output={"output": prediction.output},
-                metrics=dict(prediction.metrics),
-                processing_time=prediction.processing_time,
-                # A data URL's bytes are in the answer alone; only addresses can be fetched later.
-                collectable=bool(urls) and not any(url.startswith("data:") for url in urls),
-            ),
-        )
-    if not live:
-        raise ClaimLostError
+async def _cancel(job: ClaimedJob, provider: Provider, request: PredictionRequest) -> None:
+    """Ask the provider to stop; a refusal changes nothing, so it is only noted."""
+    try:
+        await provider.cancel(request)
+    except ProviderError:
+        log.warning("the provider could not be asked to stop", extra=about(job))
 
 
-async def _finish(
+async def _end(
     execution: Execution,
-    database: Database,
+    around: Surroundings,
     outcome: str,
     prediction: Prediction | None,
-    rows: list[dict[str, Any]],
+    rows: list[dict[str, Any]] | None = None,
 ) -> str:
-    job, begun = execution.job, execution.attempt
-    result = {
-        "job_id": str(job.id),
-        "attempt_id": str(begun.attempt_id) if begun else None,
-        "epoch": job.epoch,
-        "outcome": outcome,
-        "processing_time": prediction.processing_time if prediction else None,
-        "outputs": rows,
-    }
-    for pause in (*FINISH_PAUSES, None):
-        try:
-            async with database.connection() as connection:
-                answers = await fetch(connection, FinishJobs(results=[result]))
-            break
-        except DatabaseError as error:
-            if pause is None or not error.retryable:
-                raise
-            log.warning("the database does not answer; trying again", extra=about(job))
-            await asyncio.sleep(pause)
-    answer = answers[0]
-    if answer.result == "stale":
-        raise ClaimLostError
-    if answer.result == "rejected":
-        raise OutputInvalid(answer.reason or "the database refused the outputs")
-    return answer.outcome or outcome
+    await _sweep(execution, around)
+    return await finish(execution, around.database, outcome, prediction, rows or [])
 
 
-async def _end_badly(
-    execution: Execution,
-    database: Database,
-    code: str,
-    message: str,
-    *,
-    retryable: bool,
-    processing_time: float | None = None,
-) -> str:
-    job = execution.job
-    attempt = execution.attempt.attempt_id if execution.attempt else job.attempt_id
-    async with database.connection() as connection:
-        outcome = await fetch_value(
-            connection,
-            FailJob(
-                job=job.id,
-                epoch=job.epoch,
-                attempt=attempt,
-                code=code,
-                message=message,
-                retryable=retryable,
-                processing_time=processing_time,
-            ),
-        )
-    if outcome == "stale":
-        raise ClaimLostError
-    log.warning("an attempt failed", extra={**about(job), "code": code, "outcome": outcome})
-    return outcome
+async def _failure(job: ClaimedJob, error: Exception) -> AttemptFailedError:
+    """What an error means for the attempt. Raises it when the database is what fails."""
+    if isinstance(error, AttemptFailedError):
+        return error
+    if isinstance(error, DatabaseError):
+        if error.retryable or isinstance(error, SchemaVersionError):
+            raise error
+        words = f"the database refused what was to be recorded (SQLSTATE {error.sqlstate})"
+        return AttemptFailedError(error.code, words, retryable=False)
+    if isinstance(error, ProviderError):
+        words = await _without_input(job, error.message)
+        return AttemptFailedError(error.code, words, retryable=error.retryable)
+    if isinstance(error, VslError):
+        # The next attempt stores under another key.
+        retryable = error.retryable or isinstance(error, ObjectExists)
+        return AttemptFailedError(error.code, error.message, retryable=retryable)
+    # The type and the place alone: a message of unknown origin may hold the job's data.
+    kind = type(error).__name__
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(frame.filename).name}:{frame.lineno}"
+    log.error("an error that nobody foresaw: %s at %s", kind, place, extra=about(job))
+    return AttemptFailedError("internal_error", kind, retryable=True)
 
 
-async def _doom(execution: Execution, database: Database, tools: Tools) -> None:
-    """Hand stored objects that no row refers to to removal.
+async def _without_input(job: ClaimedJob, text: str) -> str:
+    """A provider's words without the job's input; long ones take long, so in a thread."""
+    words = hidden_words({"prompt": job.prompt, "parameters": job.parameters})
+    return await asyncio.to_thread(hide, text, words)
 
-    After an earlier claim of the job, that includes what earlier claims left under the job's
-    prefix: a worker that was killed could not tell. Keys carry the number of their claim, so what a
-    later claim is storing at this moment is never touched.
+
+async def _sweep(execution: Execution, around: Surroundings) -> None:
+    """Hand to removal what earlier claims left under the job's prefix.
+
+    A worker that was killed could not tell. Keys carry the number of their claim, so what a later
+    claim is storing at this moment is never touched.
     """
-    job = execution.job
-    keys = list(execution.keys)
+    job, store = execution.job, around.tools.store
+    if execution.swept or not (job.rescues or job.attempts or job.run > 1):
+        return
     try:
-        if job.rescues or job.attempts or job.run > 1:
-            prefix = job_prefix(
-                media_type=job.media_type,  # type: ignore[arg-type]  # checked by the database
-                user_id=job.user_id,
-                created_at=job.created_at,
-                job_id=job.job_id,
-            )
-            keys += [key async for key in tools.store.list(prefix) if key_epoch(key) < job.epoch]
+        prefix = job_prefix(
+            media_type=job.media_type,  # type: ignore[arg-type]  # checked by the database
+            user_id=job.user_id,
+            created_at=job.created_at,
+            job_id=job.job_id,
+        )
+        keys = [key async for key in store.list(prefix) if key_epoch(key) < job.epoch]
         if keys:
-            async with database.connection() as connection:
-                statement = DoomObjects(
-                    keys=keys, bucket=tools.store.bucket, reason="stored in vain"
-                )
-                await fetch_value(connection, statement)
+            await doom(around.database, keys, store.bucket)
+        execution.swept = True
     except VslError as error:
-        log.warning("could not doom objects (%s)", error.code, extra=about(job))
+        log.warning("could not look for leftovers (%s)", error.code, extra=about(job))
 
 
-def about(job: ClaimedJob) -> dict[str, object]:
-    """What a log line says of a job: never its prompt or parameters."""
-    return {"job": job.job_id, "model": job.model_id, "epoch": job.epoch}
+async def _doom_own(execution: Execution, around: Surroundings) -> None:
+    """Hand to removal what this claim stored."""
+    if not execution.keys:
+        return
+    try:
+        await doom(around.database, execution.keys, around.tools.store.bucket)
+        execution.keys.clear()
+    except VslError as error:
+        log.warning("could not doom objects (%s)", error.code, extra=about(execution.job))
+
+
+async def _clear_away(execution: Execution, around: Surroundings) -> None:
+    """What could not be handed to removal before the job's end."""
+    await _doom_own(execution, around)
+    if execution.ending:
+        await _sweep(execution, around)

@@ -17,6 +17,7 @@ from pathlib import Path
 from vsl.errors import StoreError
 
 _CHUNK = 1024 * 1024
+_PREFIX = "worker-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +44,17 @@ class Spool:
         """
         try:
             parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _remove_abandoned(parent)
-            folder = Path(tempfile.mkdtemp(dir=parent))
+            # One at a time: nobody takes a folder that is being made for an abandoned one.
+            with (parent / "opening").open("w") as gate:
+                fcntl.flock(gate, fcntl.LOCK_EX)
+                _remove_abandoned(parent)
+                folder = Path(tempfile.mkdtemp(dir=parent, prefix=_PREFIX))
+                # This lock says that its process lives; the kernel drops it however that ends.
+                lock = (folder / "lock").open("w")
+                fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:
             raise _refusal(parent, error) from error
-        # The lock says that its process lives; the kernel drops it however the process ends.
-        with (folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with lock:
             try:
                 yield cls(folder)
             finally:
@@ -75,6 +80,11 @@ class Spool:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
+        finally:
+            # Not left to the garbage collector: a connection may hang on it.
+            close = getattr(chunks, "aclose", None)
+            if close is not None:
+                await close()
         return SpooledFile(path, size, digest.hexdigest())
 
 
@@ -86,13 +96,13 @@ async def read_chunks(path: Path) -> AsyncIterator[bytes]:
 
 
 def _remove_abandoned(parent: Path) -> None:
-    for folder in parent.iterdir():
+    for folder in parent.glob(f"{_PREFIX}*"):
         try:
-            with (folder / "lock").open() as lock:
+            with (folder / "lock").open("a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)
         except OSError:
-            continue  # It is in use, being made, or not a spool.
+            continue  # It is in use, or another user's.
 
 
 def _refusal(folder: Path, error: OSError) -> StoreError:

@@ -22,6 +22,7 @@ from vsl.db.statements import (
     ExtendLeases,
     HandBackJobs,
     NextDue,
+    NotifyWork,
     RescueJobs,
     TakeDoomed,
 )
@@ -29,9 +30,14 @@ from vsl.domain.jobs import ClaimedJob
 from vsl.domain.provider import Provider
 from vsl.errors import DatabaseError, SchemaVersionError, VslError
 from vsl.worker.collect import Tools
-from vsl.worker.execute import ClaimLostError, Execution, about, execute
+from vsl.worker.execute import Surroundings, execute
+from vsl.worker.records import ClaimLostError, Execution, about
 
 log = logging.getLogger(__name__)
+
+#: Objects that are removed from the store in one go.
+DOOMED = 100
+LOST = "claim lost; nothing was changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +87,12 @@ class Worker:
     _running: dict[int, Running] = field(default_factory=dict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _beat: asyncio.Event = field(default_factory=asyncio.Event)
+    _hearing: bool = False
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: asyncio.Event, hurry: asyncio.Event | None = None) -> None:
         """Work until ``stop`` is set and every job has ended or was handed back.
 
+        hurry: set to hand back at once what has not ended, without waiting out the grace.
         Raises ``SchemaVersionError`` when the database does not fit this program, and
         ``DatabaseError`` when it cannot be reached at the start; later losses are waited out.
         """
@@ -101,15 +109,20 @@ class Worker:
             asyncio.create_task(self._wake_on(stop)),
         ]
         if self.listen_url is not None:
-            hearing = listen(self.listen_url, self._heard, application=f"vsl listen {self.name}")
+            name = f"vsl listen {self.name}"
+            hearing = listen(self.listen_url, self._heard, application=name, on_loss=self._deaf)
             helpers.append(asyncio.create_task(hearing))
+        grace = 0.0
         try:
             await self._claim_until(stop)
-            await self._drain()
+            grace = self.timing.grace
         finally:
-            for helper in helpers:
-                helper.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
+            try:
+                await self._drain(grace, hurry or asyncio.Event())
+            finally:
+                for helper in helpers:
+                    helper.cancel()
+                await asyncio.gather(*helpers, return_exceptions=True)
         log.info("worker stopped", extra={"worker": self.name})
 
     async def _claim_until(self, stop: asyncio.Event) -> None:
@@ -149,7 +162,7 @@ class Worker:
         return pause if due is None else min(pause, max(due, 0.05))
 
     def _interval(self) -> float:
-        base = self.timing.poll if self.listen_url else self.timing.without_notify
+        base = self.timing.poll if self._hearing else self.timing.without_notify
         return base * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
 
     async def _sleep(self, seconds: float) -> None:
@@ -164,10 +177,16 @@ class Worker:
         self._wake.set()
 
     def _heard(self, channel: str, payload: str) -> None:
-        if channel == CANCEL_CHANNEL:
+        self._hearing = True
+        # Neither channel: a new connection, before which anything may have been said.
+        if channel != WORK_CHANNEL:
             self._beat.set()
-        elif channel != WORK_CHANNEL or payload in self.lanes:
+        if channel != CANCEL_CHANNEL and (channel != WORK_CHANNEL or payload in self.lanes):
             self._wake.set()
+
+    def _deaf(self) -> None:
+        self._hearing = False
+        self._wake.set()  # So that the pause under way is not longer than one without hearing.
 
     def _start(self, job: ClaimedJob) -> None:
         execution = Execution(job)
@@ -179,15 +198,16 @@ class Worker:
     async def _drive(self, execution: Execution) -> None:
         """Execute a job; whatever happens stays with this job."""
         job = execution.job
+        around = Surroundings(self.database, self.providers, self.tools)
         try:
-            outcome = await execute(
-                execution, database=self.database, providers=self.providers, tools=self.tools
-            )
+            outcome = await execute(execution, around)
             log.info("job %s", outcome, extra=about(job))
         except ClaimLostError:
-            log.warning("claim lost; nothing was changed", extra=about(job))
-        except VslError as error:
-            log.error("job left for rescue (%s)", error.code, extra=about(job))
+            log.warning(LOST, extra=about(job))
+        except Exception as error:
+            # The type alone, unless it is one of ours: the message may hold the job's data.
+            kind = error.code if isinstance(error, VslError) else type(error).__name__
+            log.error("job left for rescue (%s)", kind, extra=about(job))
         finally:
             del self._running[job.epoch]
             self._wake.set()
@@ -203,8 +223,8 @@ class Worker:
             self._beat.clear()
             try:
                 await self._extend()
-            except VslError as error:
-                log.warning("heartbeat failed (%s)", error.message)
+            except Exception as error:
+                log.warning("heartbeat failed (%s)", _words(error))
                 await asyncio.sleep(min(1.0, self.timing.lease / 10))
                 self._beat.set()
 
@@ -222,7 +242,10 @@ class Worker:
         for running in held:
             answer = kept.get(running.execution.job.epoch)
             if answer is None:
-                running.task.cancel()
+                # One whose end is being written may have lost its claim by that very write.
+                if not running.execution.ending:
+                    log.warning(LOST, extra=about(running.execution.job))
+                    running.task.cancel()
             elif answer.cancel_requested:
                 running.execution.cancel.set()
 
@@ -233,42 +256,75 @@ class Worker:
             log.warning("rescued a job of %s: %s", job.lost_worker, job.result)
         if rescued:
             self._wake.set()
+            await self._notify()
+
+    async def _notify(self) -> None:
+        """Wake the other workers of these lanes."""
+        async with self.database.connection() as connection:
+            for lane in self.lanes:
+                await run_command(connection, NotifyWork(lane=lane))
 
     async def _remove_doomed(self) -> None:
+        while await self._remove_some():
+            pass
+
+    async def _remove_some(self) -> bool:
+        """Remove a batch of doomed objects; whether there may be more."""
         store = self.tools.store
         async with self.database.connection() as connection:
-            doomed = await fetch(connection, TakeDoomed(bucket=store.bucket, count=100))
+            doomed = await fetch(connection, TakeDoomed(bucket=store.bucket, count=DOOMED))
         gone = []
         for item in doomed:
-            await store.delete(item.storage_key)
-            gone.append(item.id)
+            try:
+                await store.delete(item.storage_key)
+            except VslError as error:
+                # It comes up again later, and keeps none of the others here.
+                log.warning("could not remove a doomed object (%s)", error.code)
+            else:
+                gone.append(item.id)
         if gone:
             async with self.database.connection() as connection:
                 await run_command(connection, DropDoomed(ids=gone))
             log.info("removed %d objects that nothing refers to", len(gone))
+        return len(doomed) == DOOMED and bool(gone)
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
                 await work()
-            except VslError as error:
-                log.warning("%s", error.message)
+            except Exception as error:
+                log.warning("%s", _words(error))
             await asyncio.sleep(seconds * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
 
-    async def _drain(self) -> None:
+    async def _drain(self, grace: float, hurry: asyncio.Event) -> None:
         """Let jobs end within the grace; hand the others back."""
         tasks = [running.task for running in self._running.values()]
         if not tasks:
             return
         log.info("stopping: waiting for %d jobs", len(tasks))
-        await asyncio.wait(tasks, timeout=self.timing.grace)
+        ended = asyncio.ensure_future(asyncio.wait(tasks))
+        hurrying = asyncio.ensure_future(hurry.wait())
+        await asyncio.wait({ended, hurrying}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        hurrying.cancel()
         left = [running.execution.job for running in self._running.values()]
-        for running in list(self._running.values()):
-            running.task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if not left:
-            return
-        async with self.database.connection() as connection:
-            statement = HandBackJobs(jobs=[j.id for j in left], epochs=[j.epoch for j in left])
-            handed = await fetch(connection, statement)
-        log.info("handed %d jobs back", len(handed))
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(ended, hurrying, *tasks, return_exceptions=True)
+        if left:
+            await self._hand_back(left)
+
+    async def _hand_back(self, jobs: Sequence[ClaimedJob]) -> None:
+        statement = HandBackJobs(jobs=[j.id for j in jobs], epochs=[j.epoch for j in jobs])
+        try:
+            async with self.database.connection() as connection:
+                handed = await fetch(connection, statement)
+            log.info("handed %d jobs back", len(handed))
+            await self._notify()
+        except DatabaseError as error:
+            log.warning("could not hand jobs back; their leases run out (%s)", error.message)
+
+
+def _words(error: Exception) -> str:
+    """What a log line may say of an error: a message of unknown origin may hold anything."""
+    return error.message if isinstance(error, VslError) else type(error).__name__

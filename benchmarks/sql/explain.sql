@@ -1,0 +1,2 @@
+-- Count what the statement after it touches.
+EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON)

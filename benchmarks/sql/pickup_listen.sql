@@ -1,0 +1,2 @@
+-- The floor's own channel.
+LISTEN vsl_bench;

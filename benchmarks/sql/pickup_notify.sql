@@ -1,0 +1,2 @@
+-- Tell the listener which row.
+SELECT pg_notify('vsl_bench', %(n)s::text);

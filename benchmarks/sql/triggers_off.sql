@@ -1,0 +1,2 @@
+-- Only for what a benchmark writes itself.
+ALTER TABLE jobs DISABLE TRIGGER USER;

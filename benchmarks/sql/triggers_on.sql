@@ -1,0 +1,2 @@
+-- From here on as everybody's.
+ALTER TABLE jobs ENABLE TRIGGER USER;

@@ -1,0 +1,2 @@
+-- Hear when a lane has work.
+LISTEN vsl_work;

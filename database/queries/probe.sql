@@ -1,0 +1,2 @@
+-- Whether the connection still leads to a server.
+SELECT 1;
