@@ -46,7 +46,7 @@ def run_functions(connection: Connection, count: int) -> int:
 
 
 def _fetch(connection: Connection, statement: Rows[Any]) -> list[Any]:
-    kind = type(statement)
+    kind: Any = type(statement)
     with connection.cursor(row_factory=class_row(row_type(kind))) as cursor:
         cursor.execute(statement_text(kind).encode(), parameters(statement))
         return cursor.fetchall()

@@ -1,9 +1,9 @@
 """Pages touched for each claimed job, beside few and beside many finished jobs.
 
-Two databases differ in the number of finished jobs only: the rows of ``jobs``, the one table besides
-the queue's own and the registry that a claim reads. Both have the same queue; batches of 50 are
-claimed from them in turn, and EXPLAIN counts every page that is touched, those that the function's
-statements touch included.
+Two databases differ in the number of finished jobs only: the rows of ``jobs``, the one table
+besides the queue's own and the registry that a claim reads. Both have the same queue; batches of 50
+are claimed from them in turn, and EXPLAIN counts every page that is touched, those that the
+function's statements touch included.
 """
 
 from __future__ import annotations
@@ -74,6 +74,6 @@ def _claim(connection: Connection) -> float:
     row = connection.execute(query, parameters(statement)).fetchone()
     assert row is not None
     plan: dict[str, Any] = row[0][0]["Plan"]
-    claimed = plan["Actual Rows"]
+    claimed = int(plan["Actual Rows"])
     assert claimed == BATCH, "the queue ran dry"
-    return float(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]) / claimed
+    return (int(plan["Shared Hit Blocks"]) + int(plan["Shared Read Blocks"])) / claimed

@@ -1,8 +1,8 @@
 """How long the demonstration takes after the installation.
 
-``vsl demo`` with an empty home: the embedded PostgreSQL is set up and started, the schema installed,
-three model servers and a worker started, and three files made. The floor is the same again in the home
-that is there by then.
+``vsl demo`` with an empty home: the embedded PostgreSQL is set up and started, the schema
+installed, three model servers and a worker started, and three files made. The floor is the same
+again in the home that is there by then.
 """
 
 from __future__ import annotations

@@ -4,25 +4,25 @@ A job is claimed, begun and finished through the functions, each its own transac
 attempt, one output, the settlement in the ledger and its usage row. The floor writes as many row
 versions with statements over whole batches in one transaction: ``batches.run_floor``.
 
-Then the same queue is drained by one and by two connections at once, each in a process of its own,
-and other queues, where their harness is given, drain as many jobs that do nothing on the same server.
+Then a queue is drained by one and by two connections at once, each in a process of its own; and
+other queues, where their harness is given, drain as many jobs that do nothing on the same server.
 """
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack
+from functools import partial
 from statistics import median
 
 import psycopg
 
 from benchmarks.batches import MODEL, Batch, run_floor, run_functions
 from benchmarks.children import child
-from benchmarks.cpu import session_seconds
+from benchmarks.chunks import compared_chunks, in_turn
 from benchmarks.drain_client import WARM_UP
 from benchmarks.peers import drain_rates
 from benchmarks.place import Connection, Place, settle, text
-from benchmarks.result import Mark, Result, compared, quartiles
+from benchmarks.result import Mark, Result, quartiles
 
 WANTED = Mark("ratio", "at least", 0.6)
 #: Of the rate of the fastest peer.
@@ -44,33 +44,32 @@ async def measure(place: Place) -> list[Result]:
 
 
 def _compare(connection: Connection, size: int, chunk: int, rounds: int) -> Result:
+    functions = partial(_in_batches, run_functions, size)
+    floor = partial(_in_batches, run_floor, size)
     connection.execute(text("drain_floor_tables"))
     _fill(connection, chunk * (rounds + 1))
     connection.execute(text("drain_floor_fill"))
     settle(connection)
-    # One chunk to warm up: plans, caches, the tables' first pages.
-    for way in (run_floor, run_functions):
-        _run(connection, way, size, chunk)
+    # A chunk to warm up: plans, caches, the tables' first pages.
+    in_turn(connection, functions, floor, count=chunk, rounds=1)
     settle(connection)
-    rates: dict[Batch, list[float]] = {run_floor: [], run_functions: []}
-    costs: dict[Batch, list[float]] = {run_floor: [], run_functions: []}
-    for turn in range(rounds):
-        for way in (run_floor, run_functions) if turn % 2 else (run_functions, run_floor):
-            rate, cost = _run(connection, way, size, chunk)
-            rates[way].append(rate)
-            costs[way].append(cost)
-    return compared(
+    figures, floors = in_turn(connection, functions, floor, count=chunk, rounds=rounds)
+    return compared_chunks(
         f"drain, batches of {size}",
         "jobs/s",
-        rates[run_functions],
-        rates[run_floor],
+        figures,
+        floors,
         wanted=WANTED,
-        notes={
-            "jobs_a_chunk": chunk,
-            "server_cpu_us_a_job": round(median(costs[run_functions]), 1),
-            "floor_server_cpu_us_a_job": round(median(costs[run_floor]), 1),
-        },
+        notes={"jobs_a_chunk": chunk},
     )
+
+
+def _in_batches(batch: Batch, size: int, connection: Connection, count: int) -> None:
+    done = 0
+    while done < count:
+        ended = batch(connection, min(size, count - done))
+        assert ended, "the queue ran dry"
+        done += ended
 
 
 def _fill(connection: Connection, count: int) -> None:
@@ -79,21 +78,6 @@ def _fill(connection: Connection, count: int) -> None:
     )
     connection.execute(text("drain_fill"), {"model": MODEL, "count": count})
     settle(connection)
-
-
-def _run(connection: Connection, way: Batch, size: int, count: int) -> tuple[float, float]:
-    """Jobs a second, and microseconds of the session's CPU for each."""
-    used = session_seconds(connection)
-    begun = time.perf_counter()
-    done = 0
-    while done < count:
-        ended = way(connection, min(size, count - done))
-        assert ended, "the queue ran dry"
-        done += ended
-    rate = count / (time.perf_counter() - begun)
-    after = session_seconds(connection)
-    cost = float("nan") if used is None or after is None else (after - used) / count * 1e6
-    return rate, cost
 
 
 async def _beside_peers(place: Place) -> list[Result]:
@@ -128,14 +112,13 @@ def _drain_at_once(url: str, connections: int, size: int, jobs: int) -> float:
         for client in clients:
             client.tell("go")
         said = [client.hear() for client in clients]
-    done = sum(each["jobs"] for each in said)
+    done = sum(int(each["jobs"]) for each in said)
     assert done == jobs, f"{done} of {jobs} jobs were drained"
-    return float(done) / (max(e["ended"] for e in said) - min(e["begun"] for e in said))
+    seconds: float = max(each["ended"] for each in said) - min(each["begun"] for each in said)
+    return done / seconds
 
 
-def _result(
-    connections: int, size: int, rates: list[float], peers: dict[str, float]
-) -> Result:
+def _result(connections: int, size: int, rates: list[float], peers: dict[str, float]) -> Result:
     name = f"drain, {connections} connection{'s' * (connections > 1)}, batches of {size}"
     own = median(rates)
     beside = {peer: rate for peer, rate in peers.items() if peer.endswith(f" drain{connections}")}

@@ -10,7 +10,6 @@ import psycopg
 from benchmarks.batches import run_functions
 from benchmarks.children import say
 
-
 #: Batches: as many as the driver and the server need to keep their plans.
 WARM_UP = 6
 

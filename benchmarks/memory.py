@@ -1,8 +1,8 @@
 """How much memory a worker takes while it stores a large output.
 
-``vsl worker`` runs in a process of its own, with a folder as its store. The model server's one output
-is a WAV of 1 GiB, made while it is read. What counts is the peak of the worker's resident memory; the
-floor is the peak of the same process before its first job.
+``vsl worker`` runs in a process of its own, with a folder as its store. The model server's one
+output is a WAV of 1 GiB, made while it is read. What counts is the peak of the worker's resident
+memory; the floor is the peak of the same process before its first job.
 """
 
 from __future__ import annotations
@@ -81,11 +81,15 @@ async def _measure(connection: Connection, pid: int, folder: Path, size: int) ->
 async def _until_idle(folder: Path) -> None:
     """Until the worker has opened its spool, and has had a moment for the rest."""
     deadline = time.monotonic() + 60
-    while not any(folder.glob("spool/*/lock")):
+    while not await asyncio.to_thread(_has_spool, folder):
         if time.monotonic() > deadline:
             raise RuntimeError("the worker does not start")
         await asyncio.sleep(0.05)
     await asyncio.sleep(1.0)
+
+
+def _has_spool(folder: Path) -> bool:
+    return any(folder.glob("spool/*/lock"))
 
 
 async def _until_ended(connection: Connection, job_id: str) -> str:

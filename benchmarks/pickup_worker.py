@@ -1,7 +1,7 @@
 """A worker, or a bare listener, in a process of its own: see ``pickup``.
 
-``python -m benchmarks.pickup_worker worker URL FOLDER`` or ``listener URL``. Says "ready", runs until
-its input ends, and then says when it heard of what: pairs of a number and nanoseconds of the
+``python -m benchmarks.pickup_worker worker URL FOLDER`` or ``listener URL``. Says "ready", runs
+until its input ends, and then says when it heard of what: pairs of a number and nanoseconds of the
 system's monotonic clock.
 """
 
@@ -51,9 +51,7 @@ async def work(url: str, folder: Path) -> None:
         async with Database(url, size=2 + CONCURRENCY // 4, application="vsl worker") as database:
             worker = Worker(
                 database=database,
-                tools=Tools(
-                    store=open_store(str(folder / "media")), spool=spool, steps=NoSteps()
-                ),
+                tools=Tools(store=open_store(str(folder / "media")), spool=spool, steps=NoSteps()),
                 providers={"fake": provider},
                 lanes=["bench"],
                 concurrency=CONCURRENCY,

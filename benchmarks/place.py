@@ -22,7 +22,7 @@ from vsl.db.server import EmbeddedServer, find_binaries
 T = TypeVar("T")
 Connection = psycopg.Connection[Any]
 
-#: What the benchmark's own server gets besides VSL's settings; fsync and synchronous_commit stay on.
+#: What our own server gets besides VSL's settings; fsync and synchronous_commit stay on.
 SETTINGS = {"shared_buffers": "1GB", "max_connections": "100"}
 QUICK_SETTINGS = {**SETTINGS, "shared_buffers": "128MB"}
 
@@ -31,8 +31,9 @@ QUICK_SETTINGS = {**SETTINGS, "shared_buffers": "128MB"}
 class Place:
     """What every benchmark gets.
 
-    url: of a database whose user may create databases. quick: sizes that only show that a benchmark
-    works. scratch: a folder that is thrown away. peers: the folder of the harness for peers; peers_home: where what it installs is kept.
+    url: of a database whose user may create databases. quick: sizes that only show that a
+    benchmark works. scratch: a folder that is thrown away. peers: the folder of the harness for
+    peers; peers_home: where what it installs is kept.
     """
 
     url: str
@@ -100,5 +101,3 @@ def scratch_folder() -> Path:
 def text(name: str) -> bytes:
     """A statement of ``benchmarks/sql``."""
     return (Path(__file__).parent / "sql" / f"{name}.sql").read_bytes()
-
-

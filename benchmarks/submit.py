@@ -7,16 +7,15 @@ prompt and parameters of its own. The floor's table has the columns, defaults, c
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from uuid import uuid4
 
 import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from benchmarks.chunks import compared_chunks, in_turn
 from benchmarks.place import Connection, Place, settle, text
-from benchmarks.result import Mark, Result, compared
+from benchmarks.result import Mark, Result
 from vsl.db.statement import parameters, statement_text
 from vsl.db.statements import SubmitJob
 from vsl.domain.jobs import SubmittedJob
@@ -34,32 +33,31 @@ async def measure(place: Place) -> list[Result]:
             )
             connection.execute(text("submit_floor_table"))
             chunk, rounds = place.size(200, 10), place.size(40, 2)
-            _run(connection, _submit, chunk)
-            _run(connection, _insert, chunk)
+            in_turn(connection, _submit_many, _insert_many, count=chunk, rounds=1)
             settle(connection)
-            figures, floors = [], []
-            for turn in range(rounds):
-                # In another order each time, so that neither always runs after the other.
-                for way in (_submit, _insert) if turn % 2 else (_insert, _submit):
-                    (figures if way is _submit else floors).append(_run(connection, way, chunk))
-            return [
-                compared(
-                    "submit, one at a time",
-                    "jobs/s",
-                    figures,
-                    floors,
-                    wanted=WANTED,
-                    notes={"jobs_a_chunk": chunk},
-                )
-            ]
+            figures, floors = in_turn(
+                connection, _submit_many, _insert_many, count=chunk, rounds=rounds
+            )
+    return [
+        compared_chunks(
+            "submit, one at a time",
+            "jobs/s",
+            figures,
+            floors,
+            wanted=WANTED,
+            notes={"jobs_a_chunk": chunk},
+        )
+    ]
 
 
-def _run(connection: Connection, way: Callable[[Connection, int], None], count: int) -> float:
-    """How many a second."""
-    begun = time.perf_counter()
+def _submit_many(connection: Connection, count: int) -> None:
     for number in range(count):
-        way(connection, number)
-    return count / (time.perf_counter() - begun)
+        _submit(connection, number)
+
+
+def _insert_many(connection: Connection, count: int) -> None:
+    for number in range(count):
+        _insert(connection, number)
 
 
 def _submit(connection: Connection, number: int) -> None:
@@ -90,7 +88,9 @@ def _insert(connection: Connection, number: int) -> None:
 
 
 def _prompt(number: int) -> str:
-    return f"a lighthouse over a turquoise sea at dawn, picture {number} of a long series, oil on wood"
+    return (
+        f"a lighthouse over a turquoise sea at dawn, picture {number} of a long series, oil on wood"
+    )
 
 
 def _parameters(number: int) -> dict[str, object]:

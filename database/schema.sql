@@ -1028,6 +1028,13 @@ RETURNS TABLE (
 )
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+-- Few rows and their keys, whatever the statistics say: plans are made once for a session, and never
+-- read a table from end to end.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
 SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
@@ -1091,6 +1098,13 @@ CREATE OR REPLACE FUNCTION vsl.begin_attempts(p_jobs uuid[], p_epochs bigint[])
 RETURNS TABLE (id uuid, result text, attempt_id uuid, number smallint)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, vsl, pg_temp
+-- Few rows and their keys, whatever the statistics say: plans are made once for a session, and never
+-- read a table from end to end.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
 SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
@@ -1116,42 +1130,49 @@ BEGIN
     ) held;
 
     IF v_resumed IS NOT NULL THEN
+        RETURN QUERY
         UPDATE vsl.attempts a SET epoch = d.epoch
         FROM vsl.dispatch d
-        WHERE d.job_id = ANY (v_resumed) AND a.id = d.attempt_id;
+        WHERE d.job_id = ANY (v_resumed) AND a.id = d.attempt_id
+        RETURNING a.job_id, 'resumed', a.id, a.number;
     END IF;
     IF v_new IS NOT NULL THEN
+        -- Not `=`: that might be looked up in the index of the status.
         UPDATE public.jobs j SET status = 'processing', updated_at = now()
-        WHERE j.id = ANY (v_new) AND j.status = 'pending';
+        WHERE j.id = ANY (v_new) AND j.status IS NOT DISTINCT FROM 'pending';
+        RETURN QUERY
         WITH begun AS (
             INSERT INTO vsl.attempts AS a (job_id, run, number, provider, model_id, epoch)
             SELECT
                 d.job_id, d.run,
-                1 + coalesce((SELECT max(b.number) FROM vsl.attempts b WHERE b.job_id = d.job_id), 0),
+                -- In the first run the dispatch row has the count.
+                1 + CASE d.run
+                    WHEN 1 THEN d.attempts
+                    ELSE coalesce((SELECT max(b.number) FROM vsl.attempts b WHERE b.job_id = d.job_id), 0)
+                END,
                 m.provider, j.model_id, d.epoch
             FROM vsl.dispatch d
             JOIN public.jobs j ON j.id = d.job_id
             JOIN public.model_configurations m ON m.model_id = j.model_id
             WHERE d.job_id = ANY (v_new)
-            RETURNING a.id, a.job_id
+            RETURNING a.id, a.job_id, a.number
+        ), marked AS (
+            UPDATE vsl.dispatch d SET attempt_id = b.id, attempts = d.attempts + 1, phase = 'submit'
+            FROM begun b
+            WHERE d.job_id = b.job_id
         )
-        UPDATE vsl.dispatch d SET attempt_id = b.id, attempts = d.attempts + 1, phase = 'submit'
-        FROM begun b
-        WHERE d.job_id = b.job_id;
+        SELECT b.job_id, 'begun', b.id, b.number FROM begun b;
     END IF;
-
-    RETURN QUERY
-    SELECT
-        pair.job_id,
-        CASE WHEN d.job_id = ANY (v_new) THEN 'begun' WHEN d.job_id = ANY (v_resumed) THEN 'resumed' ELSE 'stale' END,
-        a.id,
-        a.number
-    FROM unnest(p_jobs, p_epochs) AS pair (job_id, epoch)
-    -- Each pair looks up its own: LIMIT keeps the planner from joining the tables first.
-    LEFT JOIN LATERAL (
-        SELECT h.job_id, h.epoch, h.worker, h.attempt_id FROM vsl.dispatch h WHERE h.job_id = pair.job_id LIMIT 1
-    ) d ON d.epoch = pair.epoch AND d.worker IS NOT NULL
-    LEFT JOIN LATERAL (SELECT o.id, o.number FROM vsl.attempts o WHERE o.id = d.attempt_id LIMIT 1) a ON true;
+    IF coalesce(cardinality(v_new), 0) + coalesce(cardinality(v_resumed), 0) < cardinality(p_jobs) THEN
+        RETURN QUERY
+        SELECT stale.job_id, 'stale', NULL::uuid, NULL::smallint
+        FROM (
+            SELECT pair.job_id, pair.epoch FROM unnest(p_jobs, p_epochs) AS pair (job_id, epoch)
+            EXCEPT
+            SELECT d.job_id, d.epoch FROM vsl.dispatch d
+            WHERE d.job_id = ANY (p_jobs) AND d.worker IS NOT NULL
+        ) stale;
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION vsl.begin_attempts(uuid[], bigint[]) IS 'Commits the intent to submit, before any request leaves.';
@@ -1241,6 +1262,13 @@ CREATE OR REPLACE FUNCTION vsl.end_jobs(p_results jsonb)
 RETURNS TABLE (id uuid, result text, outcome text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, vsl, pg_temp
+-- Few rows and their keys, whatever the statistics say: plans are made once for a session, and never
+-- read a table from end to end.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
 SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
@@ -1351,6 +1379,11 @@ BEGIN
         DELETE FROM vsl.dispatch d WHERE d.job_id = ANY (v_live);
     END IF;
 
+    IF cardinality(v_live) = jsonb_array_length(p_results) THEN
+        RETURN QUERY
+        SELECT e.job_id, 'finished', e.outcome FROM unnest(v_live, v_outcomes) AS e (job_id, outcome);
+        RETURN;
+    END IF;
     RETURN QUERY
     SELECT
         r.job_id,
@@ -2236,11 +2269,11 @@ INSERT INTO vsl.repeatables (path, sha256) VALUES
     ('functions/guard_model.sql', '1efc28e8ff3256917acbe47971377e20a787a6e7f48110c4b4a16cd2d95653b0'),
     ('functions/guard_ledger.sql', '0ae318a2a8c4d53bbe6e86ae36271cee382f685f7860997183934c8b5235fe8d'),
     ('functions/submit_job.sql', 'aa980dfb5ee6da4866bfff8053b477d01a7b8edb0ab80ccf67c25b9c71ae44a4'),
-    ('functions/claim_jobs.sql', '871951ec0c2563ad80d0bc451d4f8581c8a1ce3d7091feb74ddd346ba8761c17'),
-    ('functions/begin_attempts.sql', '5c904b4d7c55d376e48c4a92257f03aa64a656b0a5b05b7eeeeb0f5ffc337bf8'),
+    ('functions/claim_jobs.sql', 'e88f51499105fc2c76a983ee188a07b97d18405ad4c15f59b2dc161c19a422a8'),
+    ('functions/begin_attempts.sql', '8a41484b00644bdc1d09db6d546a7a4360b428ba91a28198a00abadc0b7137fa'),
     ('functions/record_prediction.sql', '9d0f4d137de85c93634d6d6f798142dc060c16039a8786c0f0322a6e05f5a34b'),
     ('functions/parse_results.sql', 'b6d3c93ec8cdd5ff28729a1a477ef2d8e4f0f080bb04780854ceb3317fe403f6'),
-    ('functions/end_jobs.sql', '814e1d80b9414c95eda4bb718afca6df359c3066aacfff0728f7915cc39d1c1e'),
+    ('functions/end_jobs.sql', 'b16a318aed4e5283ed90505024ff98cf0f9e11811aca1cc7c633cb1a867bf313'),
     ('functions/finish_jobs.sql', 'fb002d081653ad01fbbba6ec3243c2f58e4d52b4f4f0862cf4bfc1819a6bf892'),
     ('functions/backoff_seconds.sql', 'd16855b5aa80f8aa1eb3c9d7b2ef19fd59a44ab12ffd73468dfc198fb2701ec3'),
     ('functions/fail_job.sql', '86d2dd68cff56e2c0325423e064e8c7a98c6551d4d8b21014b197adfc8ebb34b'),

@@ -145,9 +145,12 @@ class Up:
 
     @property
     def database_pid(self) -> int:
-        """The postmaster's process."""
+        """The postmaster's process; 0 while there is none."""
         postmaster = self.vsl.home / "postgres" / "data" / "postmaster.pid"
-        return int(postmaster.read_text().splitlines()[0])
+        try:
+            return int(postmaster.read_text().splitlines()[0])
+        except (FileNotFoundError, IndexError):
+            return 0
 
     def worker_pid(self) -> int:
         """The worker's process."""

@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 from vsl import __version__
 from vsl.cli.commands import app
 
+SECRET = "s3cr3t-of-nobody"
+
 COMMANDS = {
     "generate",
     "demo",
@@ -147,6 +149,46 @@ def test_without_a_database(vsl: Vsl) -> None:
         assert "`vsl up`" in done.err, command
     status = vsl("db", "status", "--json")
     assert (status.status, status.document["state"]) == (1, "absent")
+
+
+def test_a_database_that_is_down(vsl: Vsl) -> None:
+    vsl = vsl.with_variables(DATABASE_URL=f"postgresql://u:{SECRET}@127.0.0.1:9/d")
+    commands = (
+        ["jobs", "list"],
+        ["generate", "vsl-image", "--prompt", CANARY],
+        ["worker"],
+        ["db", "status"],
+        ["db", "migrate"],
+        ["db", "psql", "-c", "SELECT 1"],
+        ["models", "serve"],
+        ["up"],
+        ["demo"],
+    )
+    for command in commands:
+        done = vsl(*command)
+        assert done.status == (2 if command[1:2] == ["psql"] else 1), command
+        assert SECRET not in done.err, command
+        if command[1:2] != ["psql"]:
+            said = "error: the database cannot be reached: nothing listens at its address\nnext:"
+            assert said in done.err, command
+    done = vsl("jobs", "list", "--json")
+    assert done.error["code"] == "database_error"
+    assert SECRET not in done.err
+
+
+def test_a_host_that_there_is_not(vsl: Vsl) -> None:
+    done = vsl("jobs", "list", DATABASE_URL=f"postgresql://u:{SECRET}@nowhere.invalid/d")
+    assert done.status == 1
+    assert "its host name is not known" in done.err
+    assert SECRET not in done.err
+
+
+def test_an_address_that_is_none(vsl: Vsl) -> None:
+    for url in (f"postgresql://u:{SECRET}@h:port/d", f"postgresql://u:{SECRET}@h/d?no=1"):
+        done = vsl("jobs", "list", DATABASE_URL=url)
+        assert done.status == 2
+        assert "DATABASE_URL: is not a PostgreSQL address" in done.err
+        assert SECRET not in done.err
 
 
 def test_a_home_that_cannot_be_written(vsl: Vsl) -> None:

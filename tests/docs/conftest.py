@@ -71,6 +71,7 @@ def own_server(fresh_server: Callable[[int], TestServer]) -> dict[str, str]:
         ":5432": f":{server.port}",
         "port": str(server.port),
         "passfile": query["passfile"][0],
+        "your-password": Path(query["passfile"][0]).read_text().strip().rpartition(":")[2],
     }
 
 

@@ -5,6 +5,7 @@ the line before a block, which readers do not see, says what a test has to know:
 
     <!-- test: skip (reason) -->        not run
     <!-- test: instead COMMAND -->      another command stands in for it
+    <!-- test: with THIS => THAT -->    run with THAT in place of THIS
     <!-- test: background TEXT -->      runs in another terminal; goes on once it has printed TEXT
     <!-- test: until TEXT -->           run again until its output has TEXT
     <!-- test: status N -->             the shell block ends with this exit status
@@ -17,13 +18,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ("sh", "sql", "python")
 
 _FENCE = re.compile(
-    r"(?:^<!-- test: (?P<told>[^\n]*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S
+    r"(?:^<!-- test: (?P<told>[^\n]*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$",
+    re.M | re.S,
 )
 _PAGE = re.compile(r"^<!-- test page: (\w+) -->$", re.M)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -62,10 +65,13 @@ class Page:
         """The blocks that are to be run, in order."""
         found = list(_FENCE.finditer(self.text))
         blocks = []
-        for match, after in zip(found, [*found[1:], None], strict=True):
+        for match, after in zip_longest(found, found[1:]):
             if match["language"] not in RUN:
                 continue
-            sample = after["text"] if after and after["language"] == "text" else None
+            sample = None
+            if after and after["language"] == "text":
+                between = self.text[match.end() : after.start()]
+                sample = after["text"] if between.isspace() else None
             verb, _, rest = (match["told"] or "").partition(" ")
             line = self.text.count("\n", 0, match.start("text")) + 1
             blocks.append(Block(match["language"], match["text"], line, verb, rest, sample))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from tests.docs.pages import Block, Page, missing_from
@@ -34,28 +36,45 @@ class Reader:
 
     def close(self) -> None:
         """Close all terminals, the newest first."""
-        for terminal in [*self._sessions.values(), *reversed(self._background)]:
-            terminal.close()
+        for session in self._sessions.values():
+            session.close()
+        for background in reversed(self._background):
+            background.close()
 
     def _try(self, block: Block) -> str | None:
         """What is wrong with a block, or None."""
-        text = block.rest if block.verb == "instead" else block.text
-        for name, own in self._names.items():
-            text = text.replace(name, own)
         if block.verb == "skip":
             return None
+        if block.verb == "instead":
+            block = replace(block, language="sh", text=block.rest)
+        if block.verb == "with":
+            this, _, that = block.rest.partition(" => ")
+            block = replace(block, text=block.text.replace(this, that))
+        text = self._own(block.text)
         if block.verb == "background":
             log = self._folder / f"terminal-{len(self._background)}.log"
-            started = Background(text, log, cwd=self._folder, env=self._env)
+            started = Background(text, log, cwd=self._folder, env=self._exported())
             self._background.append(started)
             started.wait_for(block.rest)
             output, problem = started.output(), None
         else:
             output, problem = self._run(block, text)
-        missing = missing_from(output, block.sample) if block.sample and not problem else None
-        if missing:
-            problem = f"its output lacks {missing!r}"
+        if block.sample and problem is None:
+            missing = missing_from(output, self._own(block.sample))
+            problem = missing and f"its output lacks {missing!r}"
         return f"{problem}:\n{output}" if problem else None
+
+    def _own(self, text: str) -> str:
+        """A text with the reader's own names in it."""
+        for name, own in self._names.items():
+            text = text.replace(name, own)
+        return text
+
+    def _exported(self) -> dict[str, str]:
+        """The variables of the shell, for what is started beside it."""
+        listed, _ = self._shell().run("env -0")
+        pairs = (entry.partition("=") for entry in listed.split("\0"))
+        return {name: value for name, separator, value in pairs if separator}
 
     def _run(self, block: Block, text: str) -> tuple[str, str | None]:
         """A block's output, and what is wrong with how it ended."""
@@ -69,11 +88,8 @@ class Reader:
             time.sleep(0.2)
 
     def _run_sh(self, block: Block, text: str) -> tuple[str, str | None]:
-        start = ["bash", "--noprofile", "--norc"]
-        shell = self._session("sh", start, "echo {mark} ${{failed:-0}}; failed=0")
         # Every command counts, not only the last one.
-        text = f"trap 'failed=$?' ERR\n{text}"
-        output, status = shell.run(f"{{ {text}\n}} </dev/null")
+        output, status = self._shell().run(f"trap 'failed=$?' ERR\n{{ {text}\n}} </dev/null")
         wanted = block.rest if block.verb == "status" else "0"
         return output, None if status == wanted else f"exit status {status}, not {wanted}"
 
@@ -84,11 +100,11 @@ class Reader:
         wanted = block.rest if block.verb == "refused" else "none"
         return output, None if state == wanted else f"SQLSTATE {state}, not {wanted}"
 
-    def _run_python(self, block: Block, text: str) -> tuple[str, str | None]:
+    def _run_python(self, _: Block, text: str) -> tuple[str, str | None]:
         done = subprocess.run(
-            ["python", "-c", text],
+            [sys.executable, "-c", text],
             cwd=self._folder,
-            env=self._env,
+            env=self._exported(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -96,6 +112,10 @@ class Reader:
             check=False,
         )
         return done.stdout, f"exit status {done.returncode}" if done.returncode else None
+
+    def _shell(self) -> Session:
+        start = ["bash", "--noprofile", "--norc"]
+        return self._session("sh", start, "echo {mark} ${{failed:-0}}; failed=0")
 
     def _session(self, kind: str, argv: list[str], mark: str) -> Session:
         if kind not in self._sessions:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -63,10 +64,8 @@ class Session:
 
     def close(self) -> None:
         """End the program, and what it started."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
             assert stream is not None
@@ -80,7 +79,7 @@ class Background:
         self._log = log
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                ["bash", "-c", f"exec {text.strip()}"],
+                ["/bin/bash", "-c", f"exec env {text.strip()}"],
                 cwd=cwd,
                 env=dict(env),
                 stdin=subprocess.DEVNULL,
@@ -105,10 +104,9 @@ class Background:
     def close(self) -> None:
         """Stop it as Ctrl-C in its terminal would."""
         try:
-            os.kill(self._process.pid, signal.SIGINT)
-            self._process.wait(PATIENCE)
-        except (ProcessLookupError, subprocess.TimeoutExpired):
-            pass
+            with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.kill(self._process.pid, signal.SIGINT)
+                self._process.wait(PATIENCE)
         finally:
             if self._process.poll() is None:
                 os.killpg(self._process.pid, signal.SIGKILL)

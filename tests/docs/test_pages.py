@@ -34,7 +34,9 @@ def test_page_on_a_server_of_ones_own(
     reader = new_reader(
         fresh_home,
         psql=["psql", "--no-psqlrc", "-h", "127.0.0.1", "-U", user, "-d", database],
-        names={name: value for name, value in own_server.items() if name not in ("port", "passfile")},
+        names={
+            name: value for name, value in own_server.items() if name not in ("port", "passfile")
+        },
         PGPORT=own_server["port"],
         PGPASSFILE=own_server["passfile"],
     )

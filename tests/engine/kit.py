@@ -1,4 +1,4 @@
-"""What the tests of the engine's functions share: the functions as a worker calls them, in one line.
+"""What the tests of the engine share: its functions, each called in one line.
 
 Everything goes through the statements of ``vsl.db.statements`` and their SQL files.
 """
@@ -42,29 +42,41 @@ SHA256 = "ab" * 32
 RULES = {
     "a dispatch row exactly for each live driven job": """
         SELECT j.id FROM public.jobs j FULL JOIN vsl.dispatch d ON d.job_id = j.id
-        WHERE coalesce(j.driven AND j.status IN ('pending', 'processing'), false) <> (d.job_id IS NOT NULL)""",
+        WHERE coalesce(j.driven AND j.status IN ('pending', 'processing'), false)
+            <> (d.job_id IS NOT NULL)""",
     "what is held is the sum of the ledger": """
         SELECT 1 FROM (SELECT coalesce(sum(held), 0) AS s FROM vsl.ledger_entries) l,
-            (SELECT coalesce(sum(held), 0) AS s FROM vsl.dispatch) d WHERE l.s <> d.s""",
+            (SELECT coalesce(sum(held), 0) AS s FROM vsl.dispatch) d
+        WHERE l.s <> d.s""",
     "closed runs hold nothing": """
-        SELECT job_id FROM vsl.ledger_entries GROUP BY job_id, run HAVING bool_or(closes) AND sum(held) <> 0""",
+        SELECT job_id FROM vsl.ledger_entries
+        GROUP BY job_id, run HAVING bool_or(closes) AND sum(held) <> 0""",
     "one hold opens each run": """
-        SELECT job_id FROM vsl.ledger_entries GROUP BY job_id, run HAVING count(*) FILTER (WHERE NOT closes) <> 1""",
+        SELECT job_id FROM vsl.ledger_entries
+        GROUP BY job_id, run HAVING count(*) FILTER (WHERE NOT closes) <> 1""",
     "a job's cost is what it was charged": """
         SELECT j.id FROM public.jobs j JOIN (
-            SELECT job_id, sum(charged) AS charged, bool_or(closes) AS closed FROM vsl.ledger_entries GROUP BY job_id
+            SELECT job_id, sum(charged) AS charged, bool_or(closes) AS closed
+            FROM vsl.ledger_entries GROUP BY job_id
         ) l ON l.job_id = j.id
-        WHERE CASE WHEN l.closed THEN j.actual_cost IS DISTINCT FROM l.charged ELSE j.actual_cost IS NOT NULL END""",
+        WHERE CASE
+            WHEN l.closed THEN j.actual_cost IS DISTINCT FROM l.charged
+            ELSE j.actual_cost IS NOT NULL
+        END""",
     "a usage row for each closed run": """
         SELECT 1 FROM (SELECT job_id, run, charged FROM vsl.ledger_entries WHERE closes) l
         FULL JOIN public.usage_tracking u ON (u.job_id, u.run) = (l.job_id, l.run)
         WHERE u.id IS NULL OR l.job_id IS NULL OR u.actual_cost <> l.charged""",
     "completed has its time and the outputs of one attempt, anything else has neither": """
         SELECT j.id FROM public.jobs j LEFT JOIN (
-            SELECT job_id, count(DISTINCT attempt_id) AS attempts FROM public.media_outputs GROUP BY job_id
+            SELECT job_id, count(DISTINCT attempt_id) AS attempts
+            FROM public.media_outputs GROUP BY job_id
         ) o ON o.job_id = j.id
-        WHERE j.driven AND ((j.status = 'completed') <> (j.completed_at IS NOT NULL)
-            OR (j.status = 'completed') <> (o.attempts IS NOT NULL) OR o.attempts > 1)""",
+        WHERE j.driven AND (
+            (j.status = 'completed') <> (j.completed_at IS NOT NULL)
+            OR (j.status = 'completed') <> (o.attempts IS NOT NULL)
+            OR o.attempts > 1
+        )""",
     "an open attempt exactly where the dispatch names one": """
         SELECT 1 FROM (SELECT id, job_id FROM vsl.attempts WHERE outcome IS NULL) a
         FULL JOIN (SELECT attempt_id, job_id FROM vsl.dispatch WHERE attempt_id IS NOT NULL) d
@@ -72,18 +84,21 @@ RULES = {
         WHERE a.id IS NULL OR d.attempt_id IS NULL""",
     "a completed job has one completed attempt, another has none": """
         SELECT j.id FROM public.jobs j LEFT JOIN vsl.attempts a ON a.job_id = j.id
-        GROUP BY j.id HAVING count(*) FILTER (WHERE a.outcome = 'completed') <> (j.driven AND j.status = 'completed')::integer""",
+        GROUP BY j.id HAVING count(*) FILTER (WHERE a.outcome = 'completed')
+            <> (j.driven AND j.status = 'completed')::integer""",
     "attempts are numbered without gaps": """
-        SELECT job_id FROM vsl.attempts GROUP BY job_id HAVING max(number) <> count(*) OR min(number) <> 1""",
+        SELECT job_id FROM vsl.attempts
+        GROUP BY job_id HAVING max(number) <> count(*) OR min(number) <> 1""",
 }
 
 
 def run(connection: psycopg.Connection[Any], statement: AnyStatement) -> list[Any]:
     """Run a statement of the program on a connection that is not asynchronous."""
-    kept = row_type(type(statement))
+    kind: Any = type(statement)
+    kept = row_type(kind)
     factory: Any = class_row(kept) if hasattr(kept, "__dataclass_fields__") else scalar_row
     with connection.cursor(row_factory=factory) as cursor:
-        cursor.execute(statement_text(type(statement)).encode(), parameters(statement))
+        cursor.execute(statement_text(kind).encode(), parameters(statement))
         return cursor.fetchall()
 
 
@@ -266,7 +281,7 @@ class Engine:
     def usage(self, job: UUID) -> list[dict[str, Any]]:
         return self.all("SELECT * FROM usage_tracking WHERE job_id = %s ORDER BY run", job)
 
-    def ledger(self, job: UUID) -> list[tuple[int, str, Decimal, Decimal]]:
+    def ledger(self, job: UUID) -> list[tuple[Any, ...]]:
         """A job's entries as (run, kind, held, charged)."""
         query = "SELECT run, kind, held, charged FROM vsl.ledger_entries WHERE job_id = %s"
         rows = self.connection.execute(query.encode() + b" ORDER BY run, closes", [job]).fetchall()
@@ -274,7 +289,7 @@ class Engine:
 
     def broken_rules(self) -> list[str]:
         """Which of ``RULES`` do not hold; asked in one statement, so at one moment."""
-        parts = [f"SELECT %s AS name WHERE EXISTS ({query})" for query in RULES.values()]  # noqa: S608
+        parts = [f"SELECT %s AS name WHERE EXISTS ({query})" for query in RULES.values()]
         return [row["name"] for row in self.all(" UNION ALL ".join(parts), *RULES)]
 
 

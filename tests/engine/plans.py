@@ -33,14 +33,14 @@ class Plan:
         return _nodes(self.tree)
 
     def problems(self, most_rows: int) -> list[str]:
-        """What makes this plan cost more with every job. most_rows: of a large table in one scan."""
+        """What makes this plan cost more with every job. most_rows: in one scan."""
         found = []
         for node in self.nodes():
             table, kind = node.get("Relation Name"), node["Node Type"]
             if table in LARGE and kind == "Seq Scan":
                 found.append(f"sequential scan of {table}")
             if kind == "Hash":
-                hashed = {part.get("Relation Name") for part in _nodes(node)} & LARGE
+                hashed = {str(part.get("Relation Name")) for part in _nodes(node)} & LARGE
                 found += [f"hash over {name}" for name in sorted(hashed)]
             if table in LARGE and (rows := _touched(node)) > most_rows:
                 found.append(f"{kind} of {table} touched {rows:.0f} rows, not {most_rows}")

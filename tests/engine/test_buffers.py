@@ -33,7 +33,11 @@ def buffers_per_claim(engine: Engine) -> float:
 
 @pytest.mark.parametrize("with_statistics", [True, False])
 def test_a_claim_costs_the_same_beside_a_hundred_times_more_finished_jobs(
-    server: Any, new_database: NewDatabase, template_sql: Any, connect: Connect, with_statistics: bool
+    server: Any,
+    new_database: NewDatabase,
+    template_sql: Any,
+    connect: Connect,
+    with_statistics: bool,
 ) -> None:
     costs = []
     for finished in (2_000, 200_000):

@@ -12,7 +12,7 @@ from tests.engine.kit import PRICE, Engine
 VS_MOVE_REFUSED, VS_NO_SUCH_JOB = "VS002", "VS004"
 
 
-def refused(engine: Engine, call: Any, *arguments: Any) -> psycopg.Error:
+def refused(call: Any, *arguments: Any) -> psycopg.Error:
     with pytest.raises(psycopg.Error) as caught:
         call(*arguments)
     return caught.value
@@ -84,7 +84,7 @@ def test_between_two_attempts_a_cancel_ends_the_job(engine: Engine) -> None:
 def test_a_final_status_is_not_cancelled(engine: Engine, outcome: str) -> None:
     claim, begun = engine.started()
     engine.finish_one(claim, begun, outcome=outcome)
-    error = refused(engine, engine.cancel, claim.job_id)
+    error = refused(engine.cancel, claim.job_id)
     assert error.sqlstate == VS_MOVE_REFUSED
     assert outcome in str(error.diag.message_primary)
     assert engine.job(claim.id)["cancel_requested_at"] is None
@@ -109,7 +109,7 @@ def test_a_tracked_job_is_cancelled_at_once(engine: Engine) -> None:
 
 @pytest.mark.parametrize("call", ["cancel", "retry"])
 def test_an_unknown_job_is_said_to_be_unknown(engine: Engine, call: str) -> None:
-    error = refused(engine, getattr(engine, call), "job_of_nobody")
+    error = refused(getattr(engine, call), "job_of_nobody")
     assert error.sqlstate == VS_NO_SUCH_JOB
     assert error.diag.message_primary == "there is no job 'job_of_nobody'"
 
@@ -124,7 +124,11 @@ def test_a_retry_is_a_new_run_at_todays_price(engine: Engine, outcome: str) -> N
     )
     engine.retry(claim.job_id)
     job = engine.job(claim.id)
-    assert (job["status"], job["retry_count"], job["estimated_cost"]) == ("pending", 1, Decimal("0.4"))
+    assert (job["status"], job["retry_count"], job["estimated_cost"]) == (
+        "pending",
+        1,
+        Decimal("0.4"),
+    )
     assert (job["error_code"], job["error_message"], job["cancel_requested_at"]) == (None,) * 3
     row = engine.dispatch(claim.id)
     assert row is not None
@@ -167,7 +171,7 @@ def test_only_failed_and_cancelled_jobs_are_retried(engine: Engine, status: str)
         begun = engine.begin_one(claim)
         if status == "completed":
             engine.finish_one(claim, begun)
-    error = refused(engine, engine.retry, job.job_id)
+    error = refused(engine.retry, job.job_id)
     assert error.sqlstate == VS_MOVE_REFUSED
     assert status in str(error.diag.message_primary)
     assert engine.status(job.id) == status
@@ -183,7 +187,7 @@ def test_a_retry_asks_the_registry_as_a_submission_does(
     job = engine.submit()
     engine.cancel(job.job_id)
     engine.connection.execute(f"UPDATE model_configurations SET {change}".encode())  # noqa: S608
-    error = refused(engine, engine.retry, job.job_id)
+    error = refused(engine.retry, job.job_id)
     assert error.diag.constraint_name == constraint
     assert (engine.status(job.id), engine.dispatch(job.id)) == ("cancelled", None)
 
@@ -192,7 +196,7 @@ def test_a_model_that_is_gone_is_not_retried(engine: Engine) -> None:
     job = engine.submit()
     engine.cancel(job.job_id)
     engine.connection.execute("DELETE FROM model_configurations WHERE model_id = 'painter'")
-    assert refused(engine, engine.retry, job.job_id).sqlstate == VS_MOVE_REFUSED
+    assert refused(engine.retry, job.job_id).sqlstate == VS_MOVE_REFUSED
 
 
 def test_a_tracked_job_is_retried_without_money(engine: Engine) -> None:

@@ -40,11 +40,11 @@ def test_no_function_has_two_forms(engine: Engine) -> None:
     assert rows == []
 
 
-def test_an_overload_would_be_found(engine: Engine) -> None:
-    engine.connection.execute(
+def test_an_overload_would_be_found(own_engine: Engine) -> None:
+    own_engine.connection.execute(
         "CREATE FUNCTION vsl.next_due(text) RETURNS integer LANGUAGE sql RETURN 1"
     )
-    rows = engine.all(
+    rows = own_engine.all(
         "SELECT proname FROM pg_proc WHERE pronamespace = 'vsl'::regnamespace"
         " GROUP BY proname HAVING count(*) > 1"
     )

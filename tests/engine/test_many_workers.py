@@ -48,9 +48,7 @@ def test_each_job_is_claimed_exactly_once(engine: Engine, database: str, connect
     assert len({row["epoch"] for row in rows}) == JOBS
 
 
-def test_twenty_workers_end_all_jobs_once(
-    engine: Engine, database: str, connect: Connect
-) -> None:
+def test_twenty_workers_end_all_jobs_once(engine: Engine, database: str, connect: Connect) -> None:
     jobs = engine.submit_many(JOBS)
     sessions = [Engine(connect(database)) for _ in range(WORKERS)]
 

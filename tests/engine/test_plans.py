@@ -104,11 +104,11 @@ def test_with_no_statistics(crowd: Engine, batch: int) -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 50])
-def test_with_statistics_of_the_empty_tables(engine: Engine, batch: int) -> None:
-    stop_autovacuum(engine.connection)
-    analyze(engine.connection)
-    add_queued(engine.connection, MANY)
-    assert drive(engine, batch) == {}
+def test_with_statistics_of_the_empty_tables(own_engine: Engine, batch: int) -> None:
+    stop_autovacuum(own_engine.connection)
+    analyze(own_engine.connection)
+    add_queued(own_engine.connection, MANY)
+    assert drive(own_engine, batch) == {}
 
 
 @pytest.mark.parametrize("batch", [1, 50])
@@ -125,32 +125,34 @@ def test_with_statistics_of_a_crowd_that_is_gone(crowd: Engine, batch: int) -> N
 @pytest.mark.parametrize("batch", [1, 50])
 @pytest.mark.parametrize("few", [0, 2 * CALLS, 500])
 def test_with_plans_that_a_session_made_when_the_tables_were_small(
-    engine: Engine, batch: int, few: int
+    own_engine: Engine, batch: int, few: int
 ) -> None:
     """A worker that was started first: its plans are kept when the crowd comes."""
-    stop_autovacuum(engine.connection)
-    add_queued(engine.connection, few)
-    analyze(engine.connection)
-    add_queued(engine.connection, 2 * CALLS, start=1000)
-    drive(engine, 1)
-    add_queued(engine.connection, MANY // 5, start=MANY)
-    assert drive(engine, batch) == {}
+    stop_autovacuum(own_engine.connection)
+    add_queued(own_engine.connection, few)
+    analyze(own_engine.connection)
+    add_queued(own_engine.connection, 2 * CALLS, start=1000)
+    drive(own_engine, 1)
+    add_queued(own_engine.connection, MANY // 5, start=MANY)
+    assert drive(own_engine, batch) == {}
 
 
 @pytest.mark.parametrize("batch", [1, 50])
-def test_with_a_long_history(engine: Engine, batch: int) -> None:
+def test_with_a_long_history(own_engine: Engine, batch: int) -> None:
     """Few jobs wait beside many that are finished."""
-    stop_autovacuum(engine.connection)
-    add_finished(engine.connection, 20_000)
-    add_queued(engine.connection, CALLS * (batch + 1))
-    analyze(engine.connection)
-    assert drive(engine, batch) == {}
+    stop_autovacuum(own_engine.connection)
+    add_finished(own_engine.connection, 20_000)
+    add_queued(own_engine.connection, CALLS * (batch + 1))
+    analyze(own_engine.connection)
+    assert drive(own_engine, batch) == {}
 
 
 def test_a_bad_plan_would_be_found(crowd: Engine) -> None:
     watcher = Watcher(crowd.connection)
     with watcher.watching() as plans:
-        crowd.connection.execute("SELECT count(*) FROM vsl.dispatch d JOIN jobs j ON j.id = d.job_id")
+        crowd.connection.execute(
+            "SELECT count(*) FROM vsl.dispatch d JOIN jobs j ON j.id = d.job_id"
+        )
     (plan,) = plans
     found = " ".join(plan.problems(100))
     assert "sequential scan of dispatch" in found

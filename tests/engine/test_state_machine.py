@@ -29,7 +29,7 @@ from vsl.db.statements import BegunAttempt
 from vsl.domain.jobs import ClaimedJob
 
 SETTINGS = settings(
-    max_examples=200,
+    max_examples=120,
     stateful_step_count=50,
     deadline=None,
     print_blob=True,
@@ -196,7 +196,13 @@ class JobMachine(RuleBasedStateMachine):
             return
         self.engine.retry(job.job_id)
         job.run, job.retries, job.held = job.run + 1, job.retries + 1, self.price
-        job.status, job.phase, job.live, job.due, job.cancel = "pending", "submit", True, True, False
+        job.status, job.phase, job.live, job.due, job.cancel = (
+            "pending",
+            "submit",
+            True,
+            True,
+            False,
+        )
         job.epoch = job.attempts = job.rescues = 0
 
     def refusal(self, call: Any, job: Job) -> str | None:
@@ -264,7 +270,10 @@ class JobMachine(RuleBasedStateMachine):
         for claim in claims:
             outcome = data.draw(st.sampled_from(["completed", "failed", "cancelled"]))
             changed: dict[str, Any] = {"outcome": outcome}
-            if bad := outcome == "completed" and data.draw(st.integers(0, 3), label="bad at 0") == 0:
+            if (
+                bad := outcome == "completed"
+                and data.draw(st.integers(0, 3), label="bad at 0") == 0
+            ):
                 changed["outputs"] = [output(0), output(1, file_size=-1)]
             rejected = bad or (outcome == "completed" and claim.attempt is None)
             outcomes[claim.job.id] = (outcome, rejected)
@@ -375,4 +384,9 @@ class JobMachine(RuleBasedStateMachine):
 def test_any_sequence_of_calls_keeps_the_rules(engine: Engine) -> None:
     engine.connection.execute("DELETE FROM model_configurations WHERE model_id <> 'painter'")
     engine.connection.execute("UPDATE model_configurations SET max_attempts = %s", [MAX_ATTEMPTS])
-    run_state_machine_as_test(lambda: JobMachine(engine), settings=SETTINGS)  # type: ignore[no-untyped-call]
+
+    class Machine(JobMachine):
+        def __init__(self) -> None:
+            super().__init__(engine)
+
+    run_state_machine_as_test(Machine, settings=SETTINGS)

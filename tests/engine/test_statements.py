@@ -168,5 +168,3 @@ def test_a_tuple_travels_as_an_array() -> None:
 def test_a_statement_does_not_print_a_prompt() -> None:
     statement = SubmitJob(model_id="m", user_id="u", prompt="canary", parameters={"x": "canary"})
     assert "canary" not in repr(statement)
-
-

@@ -34,8 +34,11 @@ class Child:
         assert self.process.stdout is not None
         line = await asyncio.wait_for(self.process.stdout.readline(), PATIENCE)
         name, _, job = line.decode().strip().partition(" ")
-        assert name == step, self.log.read_text()
+        assert name == step, self.said()
         return UUID(job)
+
+    def said(self) -> str:
+        return self.log.read_text()
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
@@ -76,7 +79,7 @@ async def started(
             await process.wait()
         assert process.stdin is not None
         process.stdin.close()
-    assert CANARY not in log.read_text()
+    assert CANARY not in child.said()
 
 
 @asynccontextmanager

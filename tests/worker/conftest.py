@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -45,13 +44,6 @@ async def _checked(
     lab.add_model("painter", "image")
     lab.add_model("speaker", "audio")
     lab.add_model("filmer", "video")
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(lab.lines)
-    root.setLevel(logging.DEBUG)
-    try:
+    with lab.lines.attached():
         yield lab
-    finally:
-        root.setLevel(level)
-        root.removeHandler(lab.lines)
     await lab.check()

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from tests.worker import media
-from tests.worker.kit import Hold, Lab
+from tests.worker.kit import ON_18, Hold, Lab
 
 from vsl.domain.provider import PredictionRequest
 from vsl.errors import ProviderError
@@ -82,7 +82,7 @@ class Deaf(FakeProvider):
         await super().cancel(request)
 
 
-@pytest.mark.parametrize("server", [18], indirect=True)
+@ON_18
 async def test_a_provider_that_refuses_at_first_is_asked_again(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:

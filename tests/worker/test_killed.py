@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-import asyncio
+from pathlib import Path
 
 import pytest
 from tests.worker import media
-from tests.worker.child import worker_process
-from tests.worker.kit import ALL_STEPS, Lab
+from tests.worker.child import started, worker_process
+from tests.worker.kit import ALL_STEPS, ON_18, Lab
 
 from vsl.models.catalogue import SHIPPED
 from vsl.models.serve import ModelServer
@@ -125,16 +127,21 @@ def image_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServ
         thread.submit(asyncio.run, server.stop()).result()
 
 
+def serve_images(lab: Lab, server: ModelServer) -> None:
+    lab.rows(
+        "UPDATE model_configurations SET configuration = jsonb_build_object('url', %s::text)"
+        " WHERE model_id = 'vsl-image'",
+        server.url,
+    )
+
+
+@ON_18
 @pytest.mark.parametrize("step", ["begun", "recorded"])
 async def test_killed_beside_a_real_model_server(
     disk_lab: Lab, image_server: ModelServer, step: Step
 ) -> None:
     lab = disk_lab
-    lab.rows(
-        "UPDATE model_configurations SET configuration = jsonb_build_object('url', %s::text)"
-        " WHERE model_id = 'vsl-image'",
-        image_server.url,
-    )
+    serve_images(lab, image_server)
     async with worker_process(lab, hold=step, provider="cog", lane="cog") as child:
         job = lab.submit("vsl-image", parameters={"width": 64, "height": 64})
         await child.told(step)
@@ -149,3 +156,28 @@ async def test_killed_beside_a_real_model_server(
     assert (output["file_type"], output["width"], output["height"]) == ("image/png", 64, 64)
     await lab.clean()
     await lab.check_only_rows()
+
+
+@ON_18
+async def test_vsl_worker_takes_on_lost_jobs_by_itself(
+    disk_lab: Lab, image_server: ModelServer, tmp_path: Path
+) -> None:
+    """The program as a user starts it, with no option at all."""
+    lab = disk_lab
+    serve_images(lab, image_server)
+    job = lab.submit("vsl-image", parameters={"width": 64, "height": 64})
+    lab.rows("SELECT id FROM vsl.claim_jobs('a dead worker', '{cog}', 1, 60)")
+    lab.expire()
+    environment = {
+        "DATABASE_URL": lab.worker_url,
+        "VSL_HOME": str(tmp_path),
+        "VSL_STORAGE": str(tmp_path / "store"),
+    }
+    log = tmp_path / "log"
+    async with started("-m", "vsl", "worker", log=log, environment=environment) as child:
+        await lab.ended(job, within=30)
+        child.send(signal.SIGTERM)
+        assert await child.ended() == 0
+    assert "rescued a job of a dead worker: freed" in child.said()
+    lab.check_completed_once(job)
+    assert lab.outputs(job)[0]["s3_url"].startswith("file://")

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from tests.support.waiting import wait_until_async
 from tests.worker import media
-from tests.worker.kit import QUICK, Lab
+from tests.worker.kit import ON_18, QUICK, Lab
 
 from vsl.db.listen import Waker
 from vsl.db.pool import Database
@@ -89,7 +89,7 @@ async def test_another_lane_s_notification_is_not_for_it(lab: Lab) -> None:
             await lab.ended(waiting)
 
 
-@pytest.mark.parametrize("server", [18], indirect=True)
+@ON_18
 async def test_a_back_off_ends_by_itself(lab: Lab) -> None:
     """No notification, and no look of its own for an hour: it knows when the job falls due."""
     provider = FakeProvider(Fail("busy", retryable=True), otherwise=IMAGE)

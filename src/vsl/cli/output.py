@@ -127,7 +127,7 @@ class Listing:
         if self.title:
             say()
             say(self.title, style="bold")
-        out.print(self._table(left_out))
+        _print_table(self._table(left_out))
         if left_out:
             note = f"(a wider terminal also shows: {', '.join(left_out)})"
             say(note, style="dim")
@@ -152,7 +152,18 @@ def show_facts(facts: dict[str, str | Text]) -> None:
     made.add_column(overflow="fold")
     for name, value in facts.items():
         made.add_row(Text(name), Text(visible(value)) if isinstance(value, str) else value)
-    out.print(made)
+    _print_table(made)
+
+
+def _print_table(made: Table) -> None:
+    if out.is_terminal:
+        out.print(made)
+        return
+    # Without the blanks that fill up a table's lines.
+    with out.capture() as captured:
+        out.print(made)
+    sys.stdout.write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
+    sys.stdout.flush()
 
 
 def _width(made: Table) -> int:

@@ -29,10 +29,30 @@ MOVE_REFUSED = "VS002"
 STILL_LIVE = "VS003"
 NO_SUCH_JOB = "VS004"
 
-_FIELD = re.compile(
-    r"(?:jobs|media_outputs|model_configurations|usage_tracking)_(?P<field>\w+?)"
-    r"(?:_(?:form|known|key|fkey|length|object|active|priced|range|of_model|of_job|(?:not_)?\w*(?:negative|positive)))?"
+_TABLE = re.compile(r"(?:jobs|media_outputs|model_configurations|usage_tracking)_(?P<rest>\w+)")
+#: What the names of constraints end with, after the name of their field.
+_RULE = re.compile(
+    r"_(?:form|known|key|fkey|length|object|active|priced|range|set|of_model|of_job"
+    r"|not_negative|positive)$"
 )
+#: Constraints that are not named after their field.
+_FIELDS = {
+    "jobs_completed_has_completed_at": "completed_at",
+    "jobs_model_active": "model_id",
+    "jobs_model_priced": "model_id",
+    "jobs_processing_time_not_negative": "actual_processing_time",
+    "media_outputs_audio_is_not_seen": "media_type",
+    "media_outputs_driven_is_complete": "output",
+    "media_outputs_image_is_still": "media_type",
+    "media_outputs_job_id_ordinal_idx": "ordinal",
+    "model_configurations_free_or_priced": "is_free",
+    "model_configurations_price_not_negative": "pricing_per_unit",
+    "model_configurations_time_positive": "estimated_time_seconds",
+    "model_configurations_timeout_positive": "timeout_seconds",
+    "usage_tracking_calls_not_negative": "api_calls_count",
+    "usage_tracking_job_id_run_idx": "run",
+    "usage_tracking_time_not_negative": "processing_time_seconds",
+}
 
 _NOT_THIS_SCHEMA = (
     pg.UndefinedTable,
@@ -164,5 +184,9 @@ def translate(error: psycopg.Error) -> VslError:
 
 def _field(constraint: str | None) -> str:
     """The field that a constraint is about: ``jobs_user_id_form`` is about ``user_id``."""
-    match = _FIELD.fullmatch(constraint or "")
-    return match["field"] if match else (constraint or "value")
+    if constraint in _FIELDS:
+        return _FIELDS[constraint]
+    match = _TABLE.fullmatch(constraint or "")
+    if match is None:
+        return constraint or "value"
+    return "id" if match["rest"] == "pkey" else _RULE.sub("", match["rest"])

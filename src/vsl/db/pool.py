@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool
 
-from vsl.db.faults import translated, translated_sync
+from vsl.db.faults import translated
 from vsl.db.statement import Connection
+from vsl.errors import DatabaseError
 
 #: How long to wait for a connection before saying that the database cannot be reached, in seconds.
 CONNECT_TIMEOUT = 10.0
@@ -24,6 +26,7 @@ async def connect(url: str, *, application: str = "vsl") -> AsyncIterator[Connec
     Raises ``DatabaseError`` when the database cannot be reached. Foreign errors within the block
     leave translated.
     """
+    _options(url)
     async with (
         translated(),
         await psycopg.AsyncConnection.connect(
@@ -89,8 +92,7 @@ class Database:
 
 def libpq_variables(url: str) -> dict[str, str]:
     """A connection address as libpq's environment variables, for programs such as psql."""
-    with translated_sync():
-        given = conninfo_to_dict(url)
+    given = _options(url)
     defaults = {option.keyword.decode(): option.envvar for option in pq.Conninfo.get_defaults()}
     variables = {}
     for name, value in given.items():
@@ -98,3 +100,15 @@ def libpq_variables(url: str) -> dict[str, str]:
         if variable and value is not None:
             variables[variable.decode()] = str(value)
     return variables
+
+
+def _options(url: str) -> dict[str, Any]:
+    """The parts of a connection address. Raises ``DatabaseError`` when it is none."""
+    try:
+        return conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        # The driver quotes what it cannot read, and that can be a password.
+        raise DatabaseError(
+            "the database's address cannot be read",
+            hint="DATABASE_URL looks like postgresql://user@host:5432/database.",
+        ) from None

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from vsl.errors import StoreError
 
@@ -66,26 +67,33 @@ class Spool:
         Raises ``StoreError`` when the disk is full; the stream's own errors pass through.
         """
         path = self._folder / name
-        digest = hashlib.sha256()
-        size = 0
         try:
             with path.open("xb") as file:
-                async for chunk in chunks:
-                    digest.update(chunk)
-                    size += len(chunk)
-                    await asyncio.to_thread(file.write, chunk)
+                try:
+                    size, sha256 = await _write(file, chunks)
+                    file.flush()
+                except BaseException:
+                    path.unlink(missing_ok=True)
+                    raise
         except OSError as error:
-            path.unlink(missing_ok=True)
             raise _refusal(self._folder, error) from error
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
         finally:
             # Not left to the garbage collector: a connection may hang on it.
             close = getattr(chunks, "aclose", None)
             if close is not None:
                 await close()
-        return SpooledFile(path, size, digest.hexdigest())
+        return SpooledFile(path, size, sha256)
+
+
+async def _write(file: BinaryIO, chunks: AsyncIterable[bytes]) -> tuple[int, str]:
+    """Write a stream down; its size and its digest."""
+    digest = hashlib.sha256()
+    size = 0
+    async for chunk in chunks:
+        digest.update(chunk)
+        size += len(chunk)
+        await asyncio.to_thread(file.write, chunk)
+    return size, digest.hexdigest()
 
 
 async def read_chunks(path: Path) -> AsyncIterator[bytes]:
