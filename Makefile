@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check checks fast schema lock system servers bench clean
+.PHONY: help demo test checks fast schema docs lock system servers bench clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,12 +23,16 @@ checks: $(VENV)/.dev ## Format, lint, types, layers, generated files
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m vsl.db.schema --check
+	$(BIN)/python docs/generate.py --check
 
 fast: $(VENV)/.dev ## Run the tests on the embedded PostgreSQL only
 	@$(BIN)/python -m pytest -q -k "not pg15 and not pg14 and not pg16 and not pg17"
 
 schema: $(VENV)/.run ## Write database/schema.sql from its parts
 	$(BIN)/python -m vsl.db.schema
+
+docs: $(VENV)/.dev ## Write docs/reference from the sources
+	$(BIN)/python docs/generate.py
 
 bench: $(VENV)/.dev ## Measure, and print figures beside their floors
 	$(BIN)/python -m benchmarks

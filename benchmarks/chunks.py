@@ -32,7 +32,7 @@ Way = Callable[[Connection, int], None]
 def in_turn(
     connection: Connection, figure: Way, floor: Way, *, count: int, rounds: int
 ) -> tuple[list[Chunk], list[Chunk]]:
-    """Chunks of ``count`` pieces; in another order each round, so that neither always comes last."""
+    """Chunks of ``count`` pieces; the order changes, so that neither always comes last."""
     done: dict[Way, list[Chunk]] = {figure: [], floor: []}
     for number in range(rounds):
         for way in (floor, figure) if number % 2 else (figure, floor):

@@ -405,7 +405,9 @@ CREATE TABLE vsl.ledger_entries (
     model_id text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (job_id, run, closes),
-    CONSTRAINT ledger_entries_kind_known CHECK (CASE kind WHEN 'hold' THEN NOT closes AND charged = 0 WHEN 'settle' THEN closes WHEN 'release' THEN closes AND charged = 0 ELSE false END)
+    -- A hold opens a run; a settlement or a release closes it; only a settlement charges. Short,
+    -- because the server reads a check anew for each statement.
+    CONSTRAINT ledger_entries_kind_known CHECK (CASE kind WHEN 'settle' THEN closes ELSE charged = 0.0 AND kind = CASE WHEN closes THEN 'release' ELSE 'hold' END END)
 );
 COMMENT ON TABLE vsl.ledger_entries IS 'Holds, settlements and releases of money; rows are only added.';
 
@@ -502,7 +504,10 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'VS002',
             MESSAGE = format('job %s is %s, which is final', p_job_id, p_from),
-            HINT = format('To run it again, call SELECT vsl.retry_job(%L).', p_job_id);
+            HINT = CASE
+                WHEN p_from = 'completed' THEN 'Submit a new job to make the media again.'
+                ELSE format('To run it again, call SELECT vsl.retry_job(%L).', p_job_id)
+            END;
     END IF;
     IF p_to = 'pending' THEN
         RAISE EXCEPTION USING
@@ -1003,7 +1008,8 @@ COMMENT ON FUNCTION vsl.submit_job(text, text, text, jsonb, jsonb, text, boolean
 -- the worker must show. Touches the dispatch table only; what else it returns is read.
 -- The planner settings, here and in every function of the hot path, leave it the way by keys only.
 -- Statistics are often wrong here, since a queue fills and empties faster than they are gathered, and
--- a plan that a session made while the tables were small is kept when they have grown.
+-- a plan that a session made while the tables were small is kept when they have grown. With one way
+-- left, the three that every job passes through need no plan of their own for each call.
 CREATE OR REPLACE FUNCTION vsl.claim_jobs(p_worker text, p_lanes text[], p_limit integer, p_lease_seconds double precision)
 RETURNS TABLE (
     id uuid,
@@ -1028,14 +1034,9 @@ RETURNS TABLE (
 )
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
--- Few rows and their keys, whatever the statistics say: plans are made once for a session, and never
--- read a table from end to end.
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET enable_material = off
@@ -1098,14 +1099,9 @@ CREATE OR REPLACE FUNCTION vsl.begin_attempts(p_jobs uuid[], p_epochs bigint[])
 RETURNS TABLE (id uuid, result text, attempt_id uuid, number smallint)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, vsl, pg_temp
--- Few rows and their keys, whatever the statistics say: plans are made once for a session, and never
--- read a table from end to end.
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET enable_material = off
@@ -1262,14 +1258,9 @@ CREATE OR REPLACE FUNCTION vsl.end_jobs(p_results jsonb)
 RETURNS TABLE (id uuid, result text, outcome text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, vsl, pg_temp
--- Few rows and their keys, whatever the statistics say: plans are made once for a session, and never
--- read a table from end to end.
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET enable_material = off
@@ -2250,13 +2241,13 @@ $$;
 -- What this installation embodies.
 INSERT INTO public.schema_migrations (version, description) VALUES
     ('1.0.0', 'Initial schema'),
-    ('1.1.0', 'Add user preferences');
+    ('1.1.0', 'Add user_preferences table');
 
 INSERT INTO vsl.repeatables (path, sha256) VALUES
     ('functions/uuid7.sql', '27824d13f3714e5c66bb86c2389f527a3ff17804ee00b7049858b3c4d1e4121c'),
     ('functions/by_function.sql', '37204ec2d438902b945a5d181dace50944a2d0fa2ca19785641efd74cd092785'),
     ('functions/check_job.sql', 'ee4d4569d5e5c65c377965a8f68ead7c2774f13ed949a4af754a62856fbc5d74'),
-    ('functions/check_move.sql', '5d9e661be5491432c5a13018474cb9fa2c1441308f4ffbd53a9f41a4e1389a17'),
+    ('functions/check_move.sql', '44b0488361277c69f32189103bae00619bab758727f5378a275f5cdbbe0a6f87'),
     ('functions/check_model_of_job.sql', '2a1495566fb35af2b9af3713de2257ac9be7ba34c7d097242930ad74477ad8d1'),
     ('functions/price_of_job.sql', '27d57c14e8bd4eb1669fcbb2f0f561c86551b12c4feca3d1b8a00f78b94bacfc'),
     ('functions/fill_job.sql', '9efe411c31b3909c2466a0506bdf47c70fc8b812fc83569890f4604b9b866359'),
@@ -2269,11 +2260,11 @@ INSERT INTO vsl.repeatables (path, sha256) VALUES
     ('functions/guard_model.sql', '1efc28e8ff3256917acbe47971377e20a787a6e7f48110c4b4a16cd2d95653b0'),
     ('functions/guard_ledger.sql', '0ae318a2a8c4d53bbe6e86ae36271cee382f685f7860997183934c8b5235fe8d'),
     ('functions/submit_job.sql', 'aa980dfb5ee6da4866bfff8053b477d01a7b8edb0ab80ccf67c25b9c71ae44a4'),
-    ('functions/claim_jobs.sql', 'e88f51499105fc2c76a983ee188a07b97d18405ad4c15f59b2dc161c19a422a8'),
-    ('functions/begin_attempts.sql', '8a41484b00644bdc1d09db6d546a7a4360b428ba91a28198a00abadc0b7137fa'),
+    ('functions/claim_jobs.sql', '835c3c0dd836403525ac75ad386e53bcd722bae5bfb3b5e594c13972bf41d56d'),
+    ('functions/begin_attempts.sql', '05dc6d812f4cc7405ebaeddc6673b88ad981b5c82505348d7cc6c5b47cdd3213'),
     ('functions/record_prediction.sql', '9d0f4d137de85c93634d6d6f798142dc060c16039a8786c0f0322a6e05f5a34b'),
     ('functions/parse_results.sql', 'b6d3c93ec8cdd5ff28729a1a477ef2d8e4f0f080bb04780854ceb3317fe403f6'),
-    ('functions/end_jobs.sql', 'b16a318aed4e5283ed90505024ff98cf0f9e11811aca1cc7c633cb1a867bf313'),
+    ('functions/end_jobs.sql', '259940d9618e1a42299ce33b5f4d5b9a03672caa29040d901959dc6ecdc41793'),
     ('functions/finish_jobs.sql', 'fb002d081653ad01fbbba6ec3243c2f58e4d52b4f4f0862cf4bfc1819a6bf892'),
     ('functions/backoff_seconds.sql', 'd16855b5aa80f8aa1eb3c9d7b2ef19fd59a44ab12ffd73468dfc198fb2701ec3'),
     ('functions/fail_job.sql', '86d2dd68cff56e2c0325423e064e8c7a98c6551d4d8b21014b197adfc8ebb34b'),

@@ -7,14 +7,9 @@ CREATE OR REPLACE FUNCTION vsl.begin_attempts(p_jobs uuid[], p_epochs bigint[])
 RETURNS TABLE (id uuid, result text, attempt_id uuid, number smallint)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, vsl, pg_temp
--- Few rows and their keys, whatever the statistics say: plans are made once for a session, and never
--- read a table from end to end.
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET enable_material = off

@@ -8,7 +8,10 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'VS002',
             MESSAGE = format('job %s is %s, which is final', p_job_id, p_from),
-            HINT = format('To run it again, call SELECT vsl.retry_job(%L).', p_job_id);
+            HINT = CASE
+                WHEN p_from = 'completed' THEN 'Submit a new job to make the media again.'
+                ELSE format('To run it again, call SELECT vsl.retry_job(%L).', p_job_id)
+            END;
     END IF;
     IF p_to = 'pending' THEN
         RAISE EXCEPTION USING

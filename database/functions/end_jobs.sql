@@ -6,14 +6,9 @@ CREATE OR REPLACE FUNCTION vsl.end_jobs(p_results jsonb)
 RETURNS TABLE (id uuid, result text, outcome text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, vsl, pg_temp
--- Few rows and their keys, whatever the statistics say: plans are made once for a session, and never
--- read a table from end to end.
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET enable_material = off

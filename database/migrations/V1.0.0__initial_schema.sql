@@ -332,7 +332,9 @@ CREATE TABLE vsl.ledger_entries (
     model_id text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (job_id, run, closes),
-    CONSTRAINT ledger_entries_kind_known CHECK (CASE kind WHEN 'hold' THEN NOT closes AND charged = 0 WHEN 'settle' THEN closes WHEN 'release' THEN closes AND charged = 0 ELSE false END)
+    -- A hold opens a run; a settlement or a release closes it; only a settlement charges. Short,
+    -- because the server reads a check anew for each statement.
+    CONSTRAINT ledger_entries_kind_known CHECK (CASE kind WHEN 'settle' THEN closes ELSE charged = 0.0 AND kind = CASE WHEN closes THEN 'release' ELSE 'hold' END END)
 );
 COMMENT ON TABLE vsl.ledger_entries IS 'Holds, settlements and releases of money; rows are only added.';
 

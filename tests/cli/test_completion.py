@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 from tests.cli.program import Up, Vsl
 
@@ -26,6 +29,27 @@ def test_the_script_for_bash(vsl: Vsl) -> None:
     assert done.status == 0
     assert "complete -o default -F _vsl_completion vsl" in done.out
     assert "_VSL_COMPLETE=complete_bash" in done.out
+
+
+def test_bash_uses_it(vsl: Vsl, tmp_path: Path) -> None:
+    program = tmp_path / "vsl"
+    program.write_text(f'#!/bin/sh\nexec {" ".join(vsl.program)} "$@"\n')
+    program.chmod(0o755)
+    script = """
+        source <(vsl --show-completion bash)
+        COMP_WORDS=(vsl jobs list --status c); COMP_CWORD=4
+        _vsl_completion vsl
+        echo "${COMPREPLY[@]}"
+    """
+    done = subprocess.run(
+        ["/bin/bash", "-c", script],
+        env=vsl.environment(PATH=f"{tmp_path}:/usr/bin:/bin"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout.split(), done.stderr) == (["completed", "cancelled"], "")
 
 
 def test_commands_and_options(vsl: Vsl) -> None:

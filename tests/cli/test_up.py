@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 from tests.cli.program import Up, Vsl, processes_of
 from tests.support.waiting import wait_until
 
+from vsl.cli.stack import GRACE
 from vsl.domain.jobs import FINAL_STATUSES
 
 
@@ -157,7 +159,14 @@ def test_its_life_and_its_ends(vsl: Vsl) -> None:
     third = Up(vsl)
     assert third.database_pid == database
     wait_for_jobs(vsl, insert_jobs(vsl, width=64, height=64))
-    assert third.stop(signal.SIGTERM) == 0
+    insert_jobs(vsl, model="vsl-video", seconds=10, fps=60, width=1920, height=1080)
+    running = ("jobs", "list", "--status", "processing")
+    wait_until(lambda: vsl.json(*running), what="the video to be in the making")
+    third.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: "stopping: waiting for 1 jobs" in third.log.read_text())
+    begun = time.monotonic()
+    assert third.stop(signal.SIGTERM) == 0  # told twice, it does not wait
+    assert time.monotonic() - begun < GRACE
     # It was there before, so it goes on.
     assert vsl.json("db", "stop") == {"stopped": True}
     assert not processes_of(vsl.home)

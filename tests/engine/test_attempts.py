@@ -207,3 +207,31 @@ def test_an_attempt_that_has_ended_hears_nothing_more(engine: Engine) -> None:
     assert by_id(engine.finish(result(second, again)))[claim.id].result == "finished"
     assert again.attempt_id is not None
     assert not engine.record(again.attempt_id)
+
+
+def test_what_cannot_be_stored_does_not_keep_a_job_from_ending(engine: Engine) -> None:
+    """A provider may answer anything; JSON can bring what PostgreSQL has no place for."""
+    claim, begun = engine.started()
+    assert begun.attempt_id is not None
+    said = {"output": ["a\x00b", "\udcff", {"k\x00": float("nan")}, 1.5, None, True]}
+    assert engine.record(
+        begun.attempt_id,
+        provider_id="p\x00",
+        provider_status="\ud800",
+        output=said,
+        metrics={"predict_time": float("inf")},
+        processing_time=float("nan"),
+    )
+    (attempt,) = engine.attempts(claim.id)
+    assert attempt["output"] == {
+        "output": ["a\ufffdb", "\ufffd", {"k\ufffd": None}, 1.5, None, True]
+    }
+    assert (attempt["provider_id"], attempt["provider_status"]) == ("p\ufffd", "\ufffd")
+    assert (attempt["metrics"], attempt["processing_time"]) == ({"predict_time": None}, None)
+    assert engine.fail(claim, begun, message="bad\x00 \udcff") == "retried"
+    assert engine.job(claim.id)["error_message"] == "bad\ufffd \ufffd"
+    engine.make_due(claim.id)
+    again = engine.claim_one()
+    wrong = {"outcome": "failed", "error_message": "\x00", "processing_time": float("nan")}
+    assert engine.finish_one(again, engine.begin_one(again), **wrong) == "finished"
+    assert engine.job(claim.id)["error_message"] == "\ufffd"

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from tests.support.waiting import wait_until_async
 from tests.worker import media
-from tests.worker.kit import ON_18, QUICK, Lab
+from tests.worker.kit import ON_18, QUICK, Lab, Running
 
 from vsl.db.listen import Waker
 from vsl.db.pool import Database
@@ -19,14 +19,18 @@ from vsl.testing import Fail, FakeProvider, Hang, Succeed
 IMAGE = Succeed((media.image(),))
 
 
-async def idle(lab: Lab) -> None:
-    """Wait until a worker of this test listens and has looked for work."""
-    await lab.until("count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'LISTEN vsl_cancel%%'")
+async def hears(running: Running, *, wanted: bool = True) -> None:
+    """Wait until a worker listens, or until it no longer does."""
+
+    async def so() -> bool:
+        return running.worker._hearing == wanted
+
+    await wait_until_async(so, what="the worker never listened")
 
 
 async def test_an_insert_wakes_an_idle_worker(lab: Lab) -> None:
     async with lab.worker(FakeProvider(otherwise=IMAGE)) as running:
-        await wait_until_async(lambda: asyncio.sleep(0, running.worker._hearing))
+        await hears(running)
         first = lab.submit()
         await lab.ended(first)
         second = lab.submit()
@@ -37,7 +41,7 @@ async def test_an_insert_wakes_an_idle_worker(lab: Lab) -> None:
 
 async def test_the_client_s_waker_wakes_it_too(lab: Lab, database: str) -> None:
     async with lab.worker(FakeProvider(otherwise=IMAGE)) as running, Database(database) as other:
-        await wait_until_async(lambda: asyncio.sleep(0, running.worker._hearing))
+        await hears(running)
         lab.rows("SET vsl.notify = 'off'")
         job = lab.submit()
         assert lab.job(job)["status"] == "pending"
@@ -66,13 +70,13 @@ async def test_one_that_cannot_listen_polls_as_often(lab: Lab) -> None:
 
 async def test_a_lost_listening_connection_is_replaced(lab: Lab) -> None:
     async with lab.worker(FakeProvider(otherwise=IMAGE)) as running:
-        await wait_until_async(lambda: asyncio.sleep(0, running.worker._hearing))
+        await hears(running)
         lab.rows(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE application_name LIKE 'vsl listen%%' AND datname = current_database()"
         )
-        await wait_until_async(lambda: asyncio.sleep(0, not running.worker._hearing))
-        await wait_until_async(lambda: asyncio.sleep(0, running.worker._hearing))
+        await hears(running, wanted=False)
+        await hears(running)
         job = lab.submit()
         await lab.ended(job)
 
@@ -80,7 +84,7 @@ async def test_a_lost_listening_connection_is_replaced(lab: Lab) -> None:
 async def test_another_lane_s_notification_is_not_for_it(lab: Lab) -> None:
     lab.add_model("elsewhere", lane="other")
     async with lab.worker(FakeProvider(otherwise=IMAGE)) as running:
-        await wait_until_async(lambda: asyncio.sleep(0, running.worker._hearing))
+        await hears(running)
         waiting = lab.submit("elsewhere")
         job = lab.submit()
         await lab.ended(job)
@@ -161,7 +165,7 @@ async def test_a_full_lane_does_not_starve_another(lab: Lab) -> None:
 async def test_what_a_stopping_worker_hands_back_wakes_another(lab: Lab) -> None:
     hang = Hang()
     async with lab.worker(FakeProvider(otherwise=IMAGE), concurrency=1) as other:
-        await wait_until_async(lambda: asyncio.sleep(0, other.worker._hearing))
+        await hears(other)
         other.worker.concurrency = 0
         async with lab.worker(FakeProvider(hang), timing=replace(QUICK, grace=0)):
             job = lab.submit()

@@ -77,7 +77,7 @@ def generate(
         if as_json:
             print_json(job)
         else:
-            say(f"submitted {job.job_id}; see `vsl jobs watch {job.job_id}`.")
+            say(f"submitted {job.job_id}; see `vsl jobs watch {job.job_id}`.", whole=True)
         return
     if not as_json:
         say(f"submitted {job.job_id}, {money(job.estimated_cost)} held", to=err)

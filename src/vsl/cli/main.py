@@ -21,13 +21,14 @@ def main() -> None:
         # Loading takes a moment, in which an impatient person may press Ctrl-C already.
         from vsl.cli.commands import app
 
-        status = _run(app)
+        status = run(app)
     except KeyboardInterrupt:
         status = INTERRUPTED
     sys.exit(status)
 
 
-def _run(app: Callable[..., Any]) -> int:
+def run(app: Callable[..., Any]) -> int:
+    """Run the commands with what was typed; the exit status. Every error becomes words."""
     from vsl.cli.output import report
     from vsl.cli.stopping import Stopped
     from vsl.errors import InvalidInput, Problem, VslError

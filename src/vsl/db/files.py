@@ -11,6 +11,12 @@ from pathlib import Path
 
 MIGRATION_NAME = re.compile(r"V(?P<version>\d+(?:\.\d+)*)__(?P<words>\w+)\.sql")
 
+_OWN_RECORD = re.compile(
+    r"INSERT\s+INTO\s+(?:public\.)?schema_migrations\s*\(\s*version,\s*description\s*\)\s*VALUES\s*"
+    r"\(\s*'(?P<version>[^']*)',\s*'(?P<description>(?:[^']|'')*)'",
+    re.IGNORECASE,
+)
+
 
 @cache
 def database_dir() -> Path:
@@ -83,5 +89,13 @@ def _migrations_in(folder: Path) -> Iterator[Migration]:
         match = MIGRATION_NAME.fullmatch(path.name)
         if match is None:
             raise ValueError(f"{path.name} is not named V{{version}}__description.sql")
-        words = match["words"].replace("_", " ")
-        yield Migration(match["version"], words[:1].upper() + words[1:], path)
+        yield Migration(match["version"], _description(match, path), path)
+
+
+def _description(match: re.Match[str], path: Path) -> str:
+    """What a file that records itself says it is; else the words of its name."""
+    own = _OWN_RECORD.search(path.read_text(encoding="utf-8"))
+    if own is not None and own["version"] == match["version"]:
+        return own["description"].replace("''", "'")
+    words = match["words"].replace("_", " ")
+    return words[:1].upper() + words[1:]

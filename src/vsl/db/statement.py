@@ -6,6 +6,7 @@ A statement is a value: its parameters are fields, and its class says what it an
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, fields
 from functools import cache
@@ -21,6 +22,8 @@ from vsl.db.files import database_dir
 
 Connection = AsyncConnection[Any]
 Row = TypeVar("Row")
+#: Metadata of a field whose value comes from outside as it is, and must not keep a job from ending.
+FOREIGN = {"foreign": True}
 #: A JSON object; a parameter of this type, or a list of it, travels as jsonb.
 Json = dict[str, Any]
 
@@ -86,7 +89,26 @@ def parameters(statement: AnyStatement) -> dict[str, Any]:
     kind: Any = type(statement)
     json_fields = _json_fields(kind)
     values = {f.name: getattr(statement, f.name) for f in fields(statement)}
+    for f in fields(statement):
+        if f.metadata == FOREIGN:
+            values[f.name] = storable(values[f.name])
     return {name: _adapted(value, json=name in json_fields) for name, value in values.items()}
+
+
+def storable(value: Any) -> Any:
+    """A value without what PostgreSQL cannot hold: NUL, half a surrogate pair, NaN, infinity."""
+    if isinstance(value, str):
+        return _NO_TEXT.sub("\ufffd", value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {storable(name): storable(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(part) for part in value]
+    return value
+
+
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 
 def _adapted(value: Any, *, json: bool) -> Any:

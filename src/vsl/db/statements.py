@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from vsl.db.statement import Command, Json, OneRow, Rows, Value
+from vsl.db.statement import FOREIGN, Command, Json, OneRow, Rows, Value
 from vsl.domain.jobs import (
     Attempt,
     ClaimedJob,
@@ -179,11 +179,11 @@ class RecordPrediction(Value[bool]):
     """Record what a provider said; whether the attempt was still under way."""
 
     attempt: UUID
-    provider_id: str | None
-    provider_status: str
-    output: Json | None
-    metrics: Json | None
-    processing_time: float | None
+    provider_id: str | None = field(metadata=FOREIGN)
+    provider_status: str = field(metadata=FOREIGN)
+    output: Json | None = field(metadata=FOREIGN, repr=False)
+    metrics: Json | None = field(metadata=FOREIGN)
+    processing_time: float | None = field(metadata=FOREIGN)
     collectable: bool
 
 
@@ -201,7 +201,7 @@ class FinishedJob:
 class FinishJobs(Rows[FinishedJob]):
     """End a batch of jobs."""
 
-    results: list[Json]
+    results: list[Json] = field(metadata=FOREIGN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +212,7 @@ class FailJob(Value[str]):
     epoch: int
     attempt: UUID | None
     code: str
-    message: str
+    message: str = field(metadata=FOREIGN)
     retryable: bool
     processing_time: float | None = None
 

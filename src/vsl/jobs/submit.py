@@ -57,10 +57,9 @@ def check_model(model: Model, providers: Collection[str]) -> None:
             hint="Start the models that come with VSL with `vsl up` or `vsl models serve`.",
         )
     if model.provider not in providers:
-        hint = "Set REPLICATE_API_TOKEN." if model.provider == "replicate" else None
         raise NotAllowed(
             f"model {model.model_id} runs at {model.provider}, which is not configured here",
-            hint=hint,
+            hint=f"Providers that are: {', '.join(sorted(providers))}. See `vsl models list`.",
         )
     if not model.is_free and not model.pricing_per_unit:
         raise NotAllowed(

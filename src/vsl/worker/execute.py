@@ -42,6 +42,7 @@ from vsl.worker.records import (
     finish,
     record,
 )
+from vsl.worker.tasks import call_off
 
 log = logging.getLogger(__name__)
 
@@ -194,9 +195,7 @@ async def _predict(
     try:
         return await predicting
     finally:
-        predicting.cancel()
-        cancelling.cancel()
-        await asyncio.gather(predicting, cancelling, return_exceptions=True)
+        await call_off(predicting, cancelling)
 
 
 async def _pass_on_cancel(

@@ -32,6 +32,7 @@ from vsl.errors import DatabaseError, SchemaVersionError, VslError
 from vsl.worker.collect import Tools
 from vsl.worker.execute import Surroundings, execute
 from vsl.worker.records import ClaimLostError, Execution, about
+from vsl.worker.tasks import call_off
 
 log = logging.getLogger(__name__)
 
@@ -120,9 +121,7 @@ class Worker:
             try:
                 await self._drain(grace, hurry or asyncio.Event())
             finally:
-                for helper in helpers:
-                    helper.cancel()
-                await asyncio.gather(*helpers, return_exceptions=True)
+                await call_off(*helpers)
         log.info("worker stopped", extra={"worker": self.name})
 
     async def _claim_until(self, stop: asyncio.Event) -> None:
@@ -305,12 +304,8 @@ class Worker:
         ended = asyncio.ensure_future(asyncio.wait(tasks))
         hurrying = asyncio.ensure_future(hurry.wait())
         await asyncio.wait({ended, hurrying}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
-        ended.cancel()
-        hurrying.cancel()
         left = [running.execution.job for running in self._running.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(ended, hurrying, *tasks, return_exceptions=True)
+        await call_off(ended, hurrying, *tasks)
         if left:
             await self._hand_back(left)
 
