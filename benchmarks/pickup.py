@@ -46,7 +46,7 @@ async def measure(place: Place) -> list[Result]:
             for process in (worker, listener):
                 await asyncio.to_thread(process.hear)
             await _until_listening(connection)
-            await asyncio.sleep(place.size(IDLE, 0.2))
+            await asyncio.sleep(place.size(IDLE, 0.5))
             sent, floor_sent = await _send(connection, jobs, turn)
             await asyncio.sleep(place.size(IDLE, 0.5))
             waits, lost = await _waits(worker, sent)

@@ -1112,15 +1112,16 @@ DECLARE
     v_new uuid[];
     v_resumed uuid[];
 BEGIN
+    -- The holder is looked at out here: in there, the planner would go by its index.
     SELECT
-        array_agg(held.job_id) FILTER (WHERE held.attempt_id IS NULL),
-        array_agg(held.job_id) FILTER (WHERE held.attempt_id IS NOT NULL)
+        array_agg(held.job_id) FILTER (WHERE held.worker IS NOT NULL AND held.attempt_id IS NULL),
+        array_agg(held.job_id) FILTER (WHERE held.worker IS NOT NULL AND held.attempt_id IS NOT NULL)
     INTO v_new, v_resumed
     FROM (
-        SELECT d.job_id, d.attempt_id
+        SELECT d.job_id, d.attempt_id, d.worker
         FROM unnest(p_jobs, p_epochs) AS pair (job_id, epoch)
         JOIN vsl.dispatch d ON d.job_id = pair.job_id
-        WHERE d.epoch = pair.epoch AND d.worker IS NOT NULL
+        WHERE d.epoch = pair.epoch
         ORDER BY d.job_id
         FOR UPDATE OF d
     ) held;
@@ -1285,8 +1286,8 @@ BEGIN
     -- after this works from arrays: the planner then expects few rows and goes by the keys.
     SELECT
         array_agg(l.job_id), array_agg(l.attempt_id), array_agg(l.epoch),
-        -- Nothing is completed without an attempt.
-        array_agg(CASE WHEN l.outcome <> 'completed' OR l.attempt_id IS NOT NULL THEN l.outcome END),
+        -- Nothing is completed without an attempt and its outputs.
+        array_agg(CASE WHEN l.outcome <> 'completed' OR (l.attempt_id IS NOT NULL AND jsonb_array_length(l.outputs) > 0) THEN l.outcome END),
         array_agg(l.processing_time),
         array_agg(l.error_code), array_agg(left(l.error_message, 2000)), array_agg(l.outputs),
         array_agg(CASE WHEN l.outcome = 'completed' THEN l.held ELSE 0 END),
@@ -1307,7 +1308,7 @@ BEGIN
         IF NOT v_outcomes <@ ARRAY['completed', 'failed', 'cancelled'] THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'check_violation',
-                MESSAGE = 'outcome must be completed (by an attempt), failed or cancelled',
+                MESSAGE = 'outcome must be completed (by an attempt, with outputs), failed or cancelled',
                 SCHEMA = 'vsl', TABLE = 'attempts', CONSTRAINT = 'attempts_outcome_known';
         ELSIF 0 > ANY (v_times) THEN
             RAISE EXCEPTION USING
@@ -2261,10 +2262,10 @@ INSERT INTO vsl.repeatables (path, sha256) VALUES
     ('functions/guard_ledger.sql', '0ae318a2a8c4d53bbe6e86ae36271cee382f685f7860997183934c8b5235fe8d'),
     ('functions/submit_job.sql', 'aa980dfb5ee6da4866bfff8053b477d01a7b8edb0ab80ccf67c25b9c71ae44a4'),
     ('functions/claim_jobs.sql', '835c3c0dd836403525ac75ad386e53bcd722bae5bfb3b5e594c13972bf41d56d'),
-    ('functions/begin_attempts.sql', '05dc6d812f4cc7405ebaeddc6673b88ad981b5c82505348d7cc6c5b47cdd3213'),
+    ('functions/begin_attempts.sql', 'fc83af1717563c892ebb40b0dcc9e76608469f9b32259a8f9bba3a203dcdf6da'),
     ('functions/record_prediction.sql', '9d0f4d137de85c93634d6d6f798142dc060c16039a8786c0f0322a6e05f5a34b'),
     ('functions/parse_results.sql', 'b6d3c93ec8cdd5ff28729a1a477ef2d8e4f0f080bb04780854ceb3317fe403f6'),
-    ('functions/end_jobs.sql', '259940d9618e1a42299ce33b5f4d5b9a03672caa29040d901959dc6ecdc41793'),
+    ('functions/end_jobs.sql', 'e5954e68cfa11c2a40363e2799b72e6df229a25e0041864f762eef4c49504434'),
     ('functions/finish_jobs.sql', 'fb002d081653ad01fbbba6ec3243c2f58e4d52b4f4f0862cf4bfc1819a6bf892'),
     ('functions/backoff_seconds.sql', 'd16855b5aa80f8aa1eb3c9d7b2ef19fd59a44ab12ffd73468dfc198fb2701ec3'),
     ('functions/fail_job.sql', '86d2dd68cff56e2c0325423e064e8c7a98c6551d4d8b21014b197adfc8ebb34b'),

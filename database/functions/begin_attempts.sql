@@ -20,15 +20,16 @@ DECLARE
     v_new uuid[];
     v_resumed uuid[];
 BEGIN
+    -- The holder is looked at out here: in there, the planner would go by its index.
     SELECT
-        array_agg(held.job_id) FILTER (WHERE held.attempt_id IS NULL),
-        array_agg(held.job_id) FILTER (WHERE held.attempt_id IS NOT NULL)
+        array_agg(held.job_id) FILTER (WHERE held.worker IS NOT NULL AND held.attempt_id IS NULL),
+        array_agg(held.job_id) FILTER (WHERE held.worker IS NOT NULL AND held.attempt_id IS NOT NULL)
     INTO v_new, v_resumed
     FROM (
-        SELECT d.job_id, d.attempt_id
+        SELECT d.job_id, d.attempt_id, d.worker
         FROM unnest(p_jobs, p_epochs) AS pair (job_id, epoch)
         JOIN vsl.dispatch d ON d.job_id = pair.job_id
-        WHERE d.epoch = pair.epoch AND d.worker IS NOT NULL
+        WHERE d.epoch = pair.epoch
         ORDER BY d.job_id
         FOR UPDATE OF d
     ) held;

@@ -33,8 +33,8 @@ BEGIN
     -- after this works from arrays: the planner then expects few rows and goes by the keys.
     SELECT
         array_agg(l.job_id), array_agg(l.attempt_id), array_agg(l.epoch),
-        -- Nothing is completed without an attempt.
-        array_agg(CASE WHEN l.outcome <> 'completed' OR l.attempt_id IS NOT NULL THEN l.outcome END),
+        -- Nothing is completed without an attempt and its outputs.
+        array_agg(CASE WHEN l.outcome <> 'completed' OR (l.attempt_id IS NOT NULL AND jsonb_array_length(l.outputs) > 0) THEN l.outcome END),
         array_agg(l.processing_time),
         array_agg(l.error_code), array_agg(left(l.error_message, 2000)), array_agg(l.outputs),
         array_agg(CASE WHEN l.outcome = 'completed' THEN l.held ELSE 0 END),
@@ -55,7 +55,7 @@ BEGIN
         IF NOT v_outcomes <@ ARRAY['completed', 'failed', 'cancelled'] THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'check_violation',
-                MESSAGE = 'outcome must be completed (by an attempt), failed or cancelled',
+                MESSAGE = 'outcome must be completed (by an attempt, with outputs), failed or cancelled',
                 SCHEMA = 'vsl', TABLE = 'attempts', CONSTRAINT = 'attempts_outcome_known';
         ELSIF 0 > ANY (v_times) THEN
             RAISE EXCEPTION USING

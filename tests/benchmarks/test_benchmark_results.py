@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from benchmarks.report import render
 from benchmarks.result import Mark, Result, compared, quartiles
 

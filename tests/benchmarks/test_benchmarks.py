@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.servers import ServerPool
-
 from benchmarks.__main__ import BENCHMARKS
+from tests.support.servers import ServerPool
 
 ROOT = Path(__file__).parents[2]
 FIELDS = {

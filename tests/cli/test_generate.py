@@ -172,6 +172,20 @@ def test_a_copy_that_cannot_be_written_is_said_after_the_result(
     assert sorted(tmp_path.iterdir()) == before  # no half file
 
 
+def test_a_store_that_refuses_fails_the_job_with_the_reason(up: Up) -> None:
+    place = up.vsl.home / "media" / "audio" / "blocked"
+    place.parent.mkdir(exist_ok=True)
+    place.touch()  # where the user's folder would be
+    done = up.vsl("generate", "vsl-speech", "--prompt", CANARY, "--user", "blocked")
+    assert done.status == 1
+    job = done.out.split()[0]
+    assert done.out == f"{job} failed, cost $0.00\n"
+    reason = done.err.splitlines()[-1]
+    assert reason.startswith(f"error: folder {up.vsl.home}/media: cannot write audio/blocked/")
+    assert reason.endswith("(store_error)")
+    assert place.stat().st_size == 0
+
+
 def test_on_a_terminal(up: Up, tmp_path: Path) -> None:
     terminal = up.vsl.terminal(
         "generate", "vsl-video", "--prompt", "x", *SMALL, "seconds=1", "--out", str(tmp_path)

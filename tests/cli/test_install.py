@@ -6,11 +6,11 @@ import importlib.util
 import json
 import subprocess
 import sys
-import sysconfig
 import zipfile
 from pathlib import Path
 
 import pytest
+import typer
 from PIL import Image
 from tests.cli.program import Done, Vsl, processes_of
 from tests.support.waiting import wait_until
@@ -52,7 +52,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(*pip, "install", "--no-deps", "--no-index", wheel, folder=place)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     packages = place / "lib" / version / "site-packages"
-    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    dependencies = Path(str(typer.__file__)).parents[1]
+    (packages / "dependencies.pth").write_text(f"{dependencies}\n")
     return place / "bin"
 
 

@@ -189,7 +189,7 @@ async def test_everything_that_is_wrong_is_said_at_once(
             pairs=["width=7", "hight=9", "width=8", "=1"],
         )
     fields = [problem.field for problem in found.value.problems]
-    assert sorted(fields) == sorted(["width", "=1", "user", "prompt", "width", "hight"])
+    assert sorted(fields) == sorted(["width", "argument 4", "user", "prompt", "width", "hight"])
     assert found.value.hint == "See `vsl models show sketcher` for what it accepts."
     assert jobs(engine) == 0
 

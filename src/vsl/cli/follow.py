@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from vsl.cli.assembly import connected
 from vsl.cli.output import (
@@ -139,10 +140,12 @@ class _Lonely:
 
 def show_end(job: JobDetail, outputs: list[Output], copies: Sequence[Path] = ()) -> int:
     """Print how a job ended; the exit status."""
-    took = f"in {seconds(job.actual_processing_time)}" if job.actual_processing_time else ""
-    cost = f"cost {money(job.actual_cost)}" if job.actual_cost is not None else ""
-    facts = ", ".join(part for part in (took, cost) if part)
-    say(job.job_id, status_text(job.status), facts)
+    line = status_text(job.status)
+    if job.actual_processing_time:
+        line = line + Text(f" in {seconds(job.actual_processing_time)}")
+    if job.actual_cost is not None:
+        line = line + Text(f", cost {money(job.actual_cost)}")
+    say(job.job_id, line)
     if outputs:
         show_outputs(outputs)
     if copies:

@@ -64,10 +64,12 @@ def parse_parameters(
     """
     parameters: dict[str, Any] = {}
     problems: list[Problem] = []
-    for pair in pairs:
+    for number, pair in enumerate(pairs, start=1):
         name, separator, text = pair.partition("=")
         if not separator or not name:
-            problems.append(Problem(pair, "is not a parameter", "name=value"))
+            # Its text is not repeated: it may be a prompt that lacks its --prompt.
+            accepted = "name=value; a prompt goes after --prompt"
+            problems.append(Problem(f"argument {number}", "is not a parameter", accepted))
         elif name in parameters:
             problems.append(Problem(name, "is given twice"))
         else:

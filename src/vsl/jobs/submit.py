@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vsl.db.statement import Connection, fetch, fetch_one
+from vsl.db.statement import Connection, fetch, fetch_one, storable
 from vsl.db.statements import GetModel, ListModels, SubmitJob
 from vsl.domain.jobs import Model, SubmittedJob
 from vsl.errors import DatabaseError, InvalidInput, NotAllowed, NotFound, Problem
@@ -88,6 +88,7 @@ async def prepare(
     read, problems = parse_parameters(pairs, model.supported_parameters)
     given = {**(parameters or {}), **read}
     problems += [*check_user(user_id), *_check_prompt(prompt)]
+    problems += _check_storable({"prompt": prompt, **given})
     problems += check_input(prompt, given, model.supported_parameters)
     if problems:
         raise InvalidInput(
@@ -124,7 +125,7 @@ def check_user(user_id: str) -> list[Problem]:
     # The Unicode categories that PostgreSQL's [[:cntrl:]] matches, and NUL, which it cannot store.
     if any(ord(char) < 32 or 127 <= ord(char) < 160 for char in user_id):
         return [Problem("user", "has control characters", accepted)]
-    return []
+    return _check_storable({"user": user_id})
 
 
 def _check_prompt(prompt: str | None) -> list[Problem]:
@@ -133,6 +134,14 @@ def _check_prompt(prompt: str | None) -> list[Problem]:
     if len(prompt) > MAX_PROMPT:
         found = f"has {len(prompt):,} characters"
         return [Problem("prompt", found, f"at most {MAX_PROMPT:,}")]
-    if "\x00" in prompt:
-        return [Problem("prompt", "has a NUL character", "text without it")]
     return []
+
+
+def _check_storable(values: Mapping[str, Any]) -> list[Problem]:
+    """Values that PostgreSQL cannot hold, by name."""
+    accepted = "no NUL characters, whole Unicode characters, finite numbers"
+    return [
+        Problem(name, "cannot be stored", accepted)
+        for name, value in values.items()
+        if storable(value) != value
+    ]
