@@ -15,7 +15,7 @@ demo: $(VENV)/.run ## Make a spoken sentence, an image and a video through Postg
 
 test: system $(VENV)/.dev servers ## Run all checks and all tests, as CI does
 	@$(MAKE) --no-print-directory checks
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n 3 --dist loadfile
 
 checks: $(VENV)/.dev ## Format, lint, types, layers, generated files
 	$(BIN)/ruff format --check .

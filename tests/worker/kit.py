@@ -32,6 +32,8 @@ from vsl.worker.worker import Timing, Worker
 CANARY = "quixotic-zanzibar"
 PROMPT = f"a heron called {CANARY} on a lake"
 LANE = "fake"
+#: Seconds that a block with a worker may take.
+PATIENCE = 60.0
 
 #: For what does not depend on the version of PostgreSQL.
 ON_18 = pytest.mark.parametrize("server", [18], indirect=True, ids=["pg18"])
@@ -101,6 +103,28 @@ class Running:
     task: asyncio.Task[None]
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@asynccontextmanager
+async def _unless_it_fails(task: asyncio.Task[None]) -> AsyncIterator[None]:
+    """Break the block off with the task's error, should there be one: nobody waits in vain."""
+    block = asyncio.current_task()
+    assert block is not None
+
+    def ended(_: object) -> None:
+        if not task.cancelled() and task.exception():
+            block.cancel()
+
+    task.add_done_callback(ended)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if task.done() and not task.cancelled() and (error := task.exception()):
+            block.uncancel()
+            raise error from None
+        raise
+    finally:
+        task.remove_done_callback(ended)
 
 
 class Lab:
@@ -256,10 +280,11 @@ class Lab:
                 stop, hurry = asyncio.Event(), asyncio.Event()
                 task = asyncio.create_task(worker.run(stop, hurry))
                 try:
-                    yield Running(worker, task, stop, hurry)
+                    async with _unless_it_fails(task), asyncio.timeout(PATIENCE):
+                        yield Running(worker, task, stop, hurry)
                 finally:
                     stop.set()
-                    await asyncio.wait_for(task, 30)
+                    await asyncio.wait_for(task, PATIENCE)
 
     @asynccontextmanager
     async def slow_worker(self, provider: Provider, hold: Hold) -> AsyncIterator[Running]:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 from tests.worker import media
-from tests.worker.kit import Lab
+from tests.worker.kit import ON_18, Lab
 
 from vsl.domain.provider import OutputSource
 from vsl.errors import ProviderError
@@ -95,6 +95,7 @@ async def test_the_prompt_and_a_seed_reach_the_provider(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("kind", ["gif", "webp"])
+@ON_18
 async def test_an_animation_is_an_image_whose_duration_is_a_detail(lab: Lab, kind: str) -> None:
     async with lab.worker(FakeProvider(Succeed((media.animation(kind),)))):
         job = lab.submit()
@@ -119,6 +120,7 @@ async def test_an_animation_is_an_image_whose_duration_is_a_detail(lab: Lab, kin
     ],
     ids=["image", "sound", "cut", "cut-video", "empty", "html", "second", "none"],
 )
+@ON_18
 async def test_wrong_outputs_fail_the_job_with_a_reason(
     lab: Lab, model: str, files: tuple[bytes, ...], reason: str
 ) -> None:
@@ -209,6 +211,7 @@ async def test_an_error_of_unknown_origin_names_its_type_only(lab: Lab) -> None:
     [{"width": 65}, {"width": "wide"}, {"height": 3}, {"prompt": "twice quixotic-zanzibar"}],
     ids=["range", "type", "unknown", "twice"],
 )
+@ON_18
 async def test_invalid_input_fails_before_anything_is_sent(
     lab: Lab, parameters: dict[str, object]
 ) -> None:
@@ -290,6 +293,7 @@ class SlowFile(FakeProvider):
         await asyncio.Event().wait()
 
 
+@ON_18
 async def test_an_output_that_never_ends_runs_into_the_same_limit(lab: Lab) -> None:
     lab.add_model("slow", timeout_seconds=1, max_attempts=1)
     async with lab.worker(SlowFile(Succeed((media.image(),)))):
@@ -311,6 +315,7 @@ async def test_an_output_that_never_ends_runs_into_the_same_limit(lab: Lab) -> N
     ],
     ids=["output", "metrics", "negative", "infinite", "none"],
 )
+@ON_18
 async def test_nonsense_in_an_answer_does_not_keep_a_job_from_ending(
     lab: Lab, changed: dict[str, object]
 ) -> None:
