@@ -28,7 +28,6 @@ VARIABLES: Mapping[str, str] = {
     "VSL_PG_PORT": "TCP port of the embedded server. Unset: a free one, kept from then on.",
     "VSL_LOG_FORMAT": "`text` or `json`. Unset: text.",
     "VSL_LOG_LEVEL": "`debug`, `info`, `warning` or `error`. Unset: info.",
-    "REPLICATE_API_TOKEN": "Token of the Replicate account that runs hosted models.",
 }
 
 LOG_FORMATS = ("text", "json")
@@ -56,7 +55,6 @@ class Config:
     pg_port: int | None = None
     log_format: str = "text"
     log_level: str = "info"
-    replicate_token: str | None = field(default=None, repr=False)
 
 
 def load(environment: Mapping[str, str] | None = None) -> Config:
@@ -86,7 +84,6 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
         pg_port=int(port) if port else None,
         log_format=env.get("VSL_LOG_FORMAT", "text"),
         log_level=env.get("VSL_LOG_LEVEL", "info"),
-        replicate_token=env.get("REPLICATE_API_TOKEN"),
     )
 
 

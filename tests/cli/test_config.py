@@ -39,7 +39,6 @@ def test_every_variable_sets_its_field(tmp_path: Path) -> None:
         "VSL_PG_PORT": "15432",
         "VSL_LOG_FORMAT": "json",
         "VSL_LOG_LEVEL": "debug",
-        "REPLICATE_API_TOKEN": SECRET,
     }
     assert set(given) == set(VARIABLES)
     assert load(given) == Config(
@@ -51,7 +50,6 @@ def test_every_variable_sets_its_field(tmp_path: Path) -> None:
         pg_port=15432,
         log_format="json",
         log_level="debug",
-        replicate_token=SECRET,
     )
 
 
@@ -145,7 +143,6 @@ def test_secrets_are_not_in_the_representation() -> None:
         {
             "DATABASE_URL": url,
             "VSL_DIRECT_DATABASE_URL": url,
-            "REPLICATE_API_TOKEN": SECRET,
         }
     )
     assert SECRET not in repr(config)

@@ -75,15 +75,12 @@ async def connected(config: Config | None = None) -> AsyncIterator[Connection]:
         yield connection
 
 
-def make_providers(config: Config) -> dict[str, Provider]:
-    """The providers that are configured, by name."""
+#: The names of the providers that jobs can run at.
+PROVIDERS = frozenset({"cog"})
+
+
+def make_providers() -> dict[str, Provider]:
+    """The providers that jobs can run at, by name."""
     from vsl.providers.cog import CogProvider  # with an HTTP client, which few commands need
 
-    del config  # C brings `replicate`, which needs its token.
     return {"cog": CogProvider()}
-
-
-def provider_names(config: Config) -> frozenset[str]:
-    """The names of the providers that are configured."""
-    del config
-    return frozenset({"cog"})

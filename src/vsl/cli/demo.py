@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from vsl.cli.assembly import connected, provider_names
+from vsl.cli.assembly import PROVIDERS, connected
 from vsl.cli.follow import follow
 from vsl.cli.generate import copy_outputs, require_writable, submit_and_wake
 from vsl.cli.lock import AlreadyRunning
@@ -91,7 +91,7 @@ async def _until_up(config: Config) -> None:
         try:
             async with connected(config) as connection:
                 for model_id, _, _ in WANTED:
-                    check_model(await find_model(connection, model_id), provider_names(config))
+                    check_model(await find_model(connection, model_id), PROVIDERS)
                 return
         except (DatabaseError, NotAllowed):
             if time.monotonic() > deadline:
@@ -105,7 +105,6 @@ async def _one(
     async with connected(config) as connection:
         job = await submit_and_wake(
             connection,
-            config,
             model_id=model,
             user_id=login_name(),
             prompt=prompt,

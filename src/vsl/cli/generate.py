@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from vsl.cli import completion
-from vsl.cli.assembly import connected, provider_names
+from vsl.cli.assembly import PROVIDERS, connected
 from vsl.cli.follow import follow, print_end, show_end
 from vsl.cli.output import JsonOption, err, money, print_json, say
 from vsl.cli.stopping import Stopped, run
@@ -69,7 +69,7 @@ def generate(
     async def work() -> SubmittedJob:
         async with connected(config) as connection:
             return await submit_and_wake(
-                connection, config, model_id=model, user_id=owner, prompt=text, pairs=pairs
+                connection, model_id=model, user_id=owner, prompt=text, pairs=pairs
             )
 
     job = run(work())
@@ -114,7 +114,6 @@ def wait_for(config: Config, job_id: str, to: Path | None = None, *, as_json: bo
 
 async def submit_and_wake(
     connection: Connection,
-    config: Config,
     *,
     model_id: str,
     user_id: str,
@@ -128,7 +127,7 @@ async def submit_and_wake(
         user_id=user_id,
         prompt=prompt,
         pairs=pairs,
-        providers=provider_names(config),
+        providers=PROVIDERS,
     )
     job = await submit(connection, submission)
     await execute(connection, NotifyWork(lane=found.lane))

@@ -93,7 +93,7 @@ async def run_worker(
     from vsl.worker.worker import Timing, Worker
 
     where = addresses(config)
-    providers = make_providers(config)
+    providers = make_providers()
     store = open_store(config.storage)
     # One connection for each few jobs is enough: their calls are short.
     size = 2 + concurrency // 4
