@@ -25,10 +25,17 @@ def complete(vsl: Vsl, line: str, **variables: str) -> list[str]:
 
 
 def test_the_script_for_bash(vsl: Vsl) -> None:
-    done = vsl("--show-completion", "bash")
-    assert done.status == 0
-    assert "complete -o default -F _vsl_completion vsl" in done.out
-    assert "_VSL_COMPLETE=complete_bash" in done.out
+    """The shell is the one that the program is run from."""
+    done = subprocess.run(
+        ["/bin/bash", "-c", f"{' '.join(vsl.program)} --show-completion; exit $?"],
+        env=vsl.environment(PATH="/usr/bin:/bin"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0
+    assert "complete -o default -F _vsl_completion vsl" in done.stdout
+    assert "_VSL_COMPLETE=complete_bash" in done.stdout
 
 
 def test_bash_uses_it(vsl: Vsl, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -123,7 +124,7 @@ async def test_nothing_of_our_environment_reaches_the_model(
     monkeypatch.setenv("REPLICATE_API_TOKEN", "canary")
     monkeypatch.setenv("HTTPS_PROXY", "http://canary")
     async with make_server() as server, httpx.AsyncClient(trust_env=False) as client:
-        reply = await client.put(f"{server.url}/predictions/a", json={"input": {}})
+        reply = await client.put(f"{server.url}/predictions/{uuid4()}", json={"input": {}})
     told = dict(line.partition("=")[::2] for line in reply.json()["output"])
     assert "canary" not in str(told)
     assert told["ORT_DISABLE_TELEMETRY"] == told["PYTHONDONTWRITEBYTECODE"] == "1"
@@ -196,7 +197,7 @@ async def test_stopping_does_not_wait_for_a_long_prediction(make_server: MakeSer
     group = _group(server.pid)
     async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
         running = asyncio.create_task(
-            client.put("/predictions/a", json={"input": {"seconds": 50}}, timeout=60)
+            client.put(f"/predictions/{uuid4()}", json={"input": {"seconds": 50}}, timeout=60)
         )
 
         async def busy() -> bool:
@@ -238,7 +239,7 @@ def test_a_killed_starter_takes_everything_along(
         if amid:
             with pytest.raises(httpx.ReadTimeout):
                 httpx.put(
-                    f"{url}/predictions/a",
+                    f"{url}/predictions/{uuid4()}",
                     json={"input": {"seconds": 50}},
                     timeout=0.2,
                     trust_env=False,

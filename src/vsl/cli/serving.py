@@ -61,12 +61,16 @@ def _server(config: Config, model: ShippedModel) -> ModelServer:
 
 async def _start_all(servers: Sequence[ModelServer]) -> None:
     """Start all at once. Raises the first one's own error, not a group of them."""
+    failures: list[BaseException] = []
     try:
         async with asyncio.TaskGroup() as starting:
             for server in servers:
                 starting.create_task(server.start())
     except* VslError as errors:
-        raise errors.exceptions[0] from None
+        # Raised below: before Python 3.11.4 what is raised here is put in a group again.
+        failures += errors.exceptions
+    if failures:
+        raise failures[0]
 
 
 async def _keep(config: Config, server: ModelServer) -> None:
