@@ -28,6 +28,9 @@ from vsl.worker.worker import Worker
 
 CONCURRENCY = 4  # as `vsl worker` has it
 
+#: The event loop alone does not keep a task alive.
+_tasks: set[asyncio.Task[None]] = set()
+
 
 class TimedProvider(FakeProvider):
     """Notes when it is first called for a job; the job's prompt is its number."""
@@ -86,7 +89,7 @@ async def _input_ends() -> asyncio.Event:
         await reader.read()
         ended.set()
 
-    ended.watcher = asyncio.create_task(watch())  # type: ignore[attr-defined]  # kept alive
+    _tasks.add(asyncio.create_task(watch()))
     return ended
 
 
