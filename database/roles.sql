@@ -105,6 +105,8 @@ BEGIN
             ('vsl_monitor', 'SELECT (id, job_id, attempt_id, media_type, file_type, file_size, ordinal, created_at)', 'TABLE public.media_outputs'),
             ('vsl_monitor', 'SELECT (id, job_id, run, number, provider, model_id, epoch, started_at, ended_at, outcome, '
                 'provider_status, processing_time, cost, error_code)', 'TABLE vsl.attempts'),
+            ('vsl_monitor', 'SELECT', 'TABLE vsl.health_snapshots, vsl.audit_entries'),
+            ('vsl_monitor', 'EXECUTE', 'FUNCTION vsl.record_act(text, text, jsonb)'),
             ('vsl_backup', 'USAGE', 'SCHEMA vsl'),
             ('vsl_backup', 'SELECT', 'TABLE ' || v_contract),
             ('vsl_backup', 'SELECT', 'ALL TABLES IN SCHEMA vsl'),

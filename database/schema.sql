@@ -80,11 +80,30 @@ COMMENT ON FUNCTION vsl.uuid7() IS 'A time-ordered UUID (version 7).';
 
 -- ------------ tables/schema_migrations.sql
 
--- Which versions of the schema this database embodies.
+-- Which versions of the schema this database embodies. A migration's own INSERT names the first two
+-- columns only; the runner fills in the rest, so all of it may be NULL.
 CREATE TABLE public.schema_migrations (
     version varchar(50) PRIMARY KEY,
     description text,
-    applied_at timestamptz NOT NULL DEFAULT now()
+    applied_at timestamptz NOT NULL DEFAULT now(),
+    -- Whose file it was: `vsl` for the packaged ones, `user` for those of the user's folder.
+    origin text,
+    -- SHA-256 of the file, and of its meaning: its tokens without comments and white space.
+    sha256 text,
+    meaning text,
+    applied_text text,
+    -- How it got here: `transaction`, `statements` (one by one, outside of a transaction),
+    -- `installed` (part of schema.sql), `marked` (by `vsl db mark-applied`), `adopted`.
+    mode text,
+    -- `running` or `failed` while the statements of a file that runs without a transaction are not all
+    -- done; `applied`, or NULL, else.
+    state text,
+    -- How many of those statements are done.
+    statements_done integer,
+    duration_ms bigint,
+    applied_by text,
+    program_version text,
+    error text
 );
 COMMENT ON TABLE public.schema_migrations IS 'Versions of the schema that this database embodies.';
 
@@ -425,6 +444,36 @@ CREATE TABLE vsl.doomed_objects (
     tries integer NOT NULL DEFAULT 0
 );
 COMMENT ON TABLE vsl.doomed_objects IS 'Objects in the store that no row refers to any more.';
+
+-- ------------ tables/health_snapshots.sql
+
+-- Counters of the server as they were, so that `vsl db doctor` can tell what happened since: a ratio
+-- over the life of a server says nothing about today.
+CREATE TABLE vsl.health_snapshots (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    taken_at timestamptz NOT NULL DEFAULT now(),
+    measures jsonb NOT NULL
+);
+COMMENT ON TABLE vsl.health_snapshots IS 'Counters of the server as they were, for `vsl db doctor`.';
+
+-- The snapshot of a while ago; those old enough to go.
+CREATE INDEX health_snapshots_taken_at_idx ON vsl.health_snapshots (taken_at DESC);
+
+-- ------------ tables/audit_entries.sql
+
+-- Administrative acts: who ended whose session, who edited the ledger of migrations. Rows come from
+-- vsl.record_act and are only added.
+CREATE TABLE vsl.audit_entries (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    happened_at timestamptz NOT NULL DEFAULT now(),
+    -- The login, whatever role it has taken since.
+    actor text NOT NULL DEFAULT session_user,
+    application text NOT NULL DEFAULT current_setting('application_name'),
+    act text NOT NULL,
+    subject text NOT NULL,
+    detail jsonb NOT NULL DEFAULT '{}'
+);
+COMMENT ON TABLE vsl.audit_entries IS 'Administrative acts: who did what, and when.';
 
 -- ------------ functions/by_function.sql
 
@@ -1839,6 +1888,20 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION vsl.list_attempts(text) IS 'A job''s attempts, in order.';
 
+-- ------------ functions/record_act.sql
+
+-- Write down an administrative act, such as the end of a session. Runs as its owner, so that nobody
+-- else can write to the table; the login is recorded, and no caller can choose it. Returns the row's id.
+CREATE OR REPLACE FUNCTION vsl.record_act(p_act text, p_subject text, p_detail jsonb) RETURNS bigint
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    INSERT INTO vsl.audit_entries (act, subject, detail)
+    VALUES (p_act, p_subject, coalesce(p_detail, '{}'))
+    RETURNING id;
+END;
+COMMENT ON FUNCTION vsl.record_act(text, text, jsonb) IS 'Write down an administrative act.';
+
 -- ------------ views/v_recent_jobs_with_outputs.sql
 
 -- Jobs with their outputs, newest first: one row for each output, one for a job without any.
@@ -2175,6 +2238,8 @@ BEGIN
             ('vsl_monitor', 'SELECT (id, job_id, attempt_id, media_type, file_type, file_size, ordinal, created_at)', 'TABLE public.media_outputs'),
             ('vsl_monitor', 'SELECT (id, job_id, run, number, provider, model_id, epoch, started_at, ended_at, outcome, '
                 'provider_status, processing_time, cost, error_code)', 'TABLE vsl.attempts'),
+            ('vsl_monitor', 'SELECT', 'TABLE vsl.health_snapshots, vsl.audit_entries'),
+            ('vsl_monitor', 'EXECUTE', 'FUNCTION vsl.record_act(text, text, jsonb)'),
             ('vsl_backup', 'USAGE', 'SCHEMA vsl'),
             ('vsl_backup', 'SELECT', 'TABLE ' || v_contract),
             ('vsl_backup', 'SELECT', 'ALL TABLES IN SCHEMA vsl'),
@@ -2242,7 +2307,8 @@ $$;
 -- What this installation embodies.
 INSERT INTO public.schema_migrations (version, description) VALUES
     ('1.0.0', 'Initial schema'),
-    ('1.1.0', 'Add user_preferences table');
+    ('1.1.0', 'Add user_preferences table'),
+    ('1.2.0', 'Add operations');
 
 INSERT INTO vsl.repeatables (path, sha256) VALUES
     ('functions/uuid7.sql', '27824d13f3714e5c66bb86c2389f527a3ff17804ee00b7049858b3c4d1e4121c'),
@@ -2279,10 +2345,11 @@ INSERT INTO vsl.repeatables (path, sha256) VALUES
     ('functions/take_doomed.sql', '75d37fb08b501e4cc56a314ef9a203abcaeaa992d12190b23500897913a33b1f'),
     ('functions/drop_doomed.sql', '022de6cee080144db960cb596cf194b4020aed1e162fdb3d5eac2a97f8fca05d'),
     ('functions/list_attempts.sql', '7cde0c128762578b29fa415f6393e04ad168c51a93efd6b2e310afd57448a14c'),
+    ('functions/record_act.sql', 'd8ec2ae9a789c208b35bafaa4cc53361866f448fc09f107e41277619833194d7'),
     ('views/v_recent_jobs_with_outputs.sql', '35b4932c70b78920546a9ebd76517f13a394d0d9ab5ba7a3e907e907b44fd892'),
     ('views/v_user_statistics.sql', '8c8d0df19539059e42acd56109fc3af2fe81b5b584d0670c5f7502f853366e7c'),
     ('registry.sql', '77358d8a515bcc663aecd6e07306b78317648ac81ab2624b259542f4bb79e9c5'),
-    ('roles.sql', 'ad892d102b7eff6526b46d74f694df21ecdfa4749f59c6b9d7b5e7721ebadfdc');
+    ('roles.sql', 'fe3bef37feb0495745090b9e18d8ff068891c7b25216a073f259f067a27b2f48');
 
 COMMIT;
 

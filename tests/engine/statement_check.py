@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
@@ -15,7 +17,7 @@ import psycopg
 from psycopg import pq
 from psycopg._queries import _query2pg  # the driver's own reading of %(name)s
 
-from vsl.db import statements
+import vsl.db
 from vsl.db.statement import Command, OneRow, Rows, Value, row_type
 
 #: What a value of a PostgreSQL type is in Python, both ways.
@@ -37,9 +39,13 @@ PYTHON = {
 def kinds() -> list[Any]:
     """Every kind of statement that the program declares."""
     bases = (Rows, OneRow, Value, Command)
+    names = [
+        m.name for m in pkgutil.iter_modules(vsl.db.__path__) if m.name.startswith("statements")
+    ]
     return [
         found
-        for found in vars(statements).values()
+        for name in names
+        for found in vars(importlib.import_module(f"vsl.db.{name}")).values()
         if inspect.isclass(found) and issubclass(found, bases) and found not in bases
     ]
 

@@ -9,7 +9,20 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from vsl import __version__
-from vsl.cli import db, demo, generate, jobs, models, up, worker
+from vsl.cli import (
+    db,
+    db_care,
+    db_doctor,
+    db_incidents,
+    db_looks,
+    db_schema,
+    demo,
+    generate,
+    jobs,
+    models,
+    up,
+    worker,
+)
 
 # Typer writes Python's type behind each name, which says nothing to a reader of VSL's words.
 _TYPE = re.compile(r" <[^>]*>$")
@@ -80,8 +93,9 @@ for name, verb in models.VERBS.items():
 app.add_typer(_models, name="models")
 
 _db = _group("The database server and the schema.")
-for name, verb in db.VERBS.items():
-    _db.command(name, cls=Command)(verb)
+for part in (db, db_schema, db_doctor, db_looks, db_incidents, db_care):
+    for name, verb in part.VERBS.items():
+        _db.command(name, cls=Command)(verb)
 _db.command(
     "psql",
     cls=Command,

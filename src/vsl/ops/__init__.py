@@ -1,0 +1,1 @@
+"""Looking after the database: health, looks, incidents, maintenance, tuning, pooling."""
