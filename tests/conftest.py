@@ -13,6 +13,9 @@ from typing import Any, Protocol
 
 import psycopg
 import pytest
+from tests.cli.program import Vsl, new_home, remove_home
+from tests.cli.stem import Stem
+from tests.schema.kit import MODELS, Session
 from tests.support.servers import PLAIN_ROLE, ServerPool, TestServer, database_name
 
 Connection = psycopg.Connection[Any]
@@ -165,3 +168,45 @@ async def connect_async(
     yield open_one
     for connection in opened:
         await connection.close()
+
+
+@pytest.fixture
+def session(database: str, connect: Connect) -> Session:
+    """The superuser in a database with VSL and with the models of ``tests.schema.kit.MODELS``."""
+    session = Session(connect(database))
+    session.run(MODELS)
+    return session
+
+
+@pytest.fixture
+def make_home() -> Iterator[Callable[[], Path]]:
+    """Makes homes for the program that are cleaned up."""
+    made: list[Path] = []
+
+    def make() -> Path:
+        made.append(new_home())
+        return made[-1]
+
+    yield make
+    for home in made:
+        remove_home(home)
+
+
+@pytest.fixture(scope="session")
+def stem() -> Iterator[Stem]:
+    """What commands are split off from."""
+    made = Stem()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def vsl(make_home: Callable[[], Path], stem: Stem) -> Vsl:
+    """The program with a home in which nothing is yet."""
+    return Vsl(make_home(), stem=stem)
+
+
+@pytest.fixture
+def on(vsl: Vsl) -> Callable[[str], Vsl]:
+    """``on(url)``: the program with somebody's own database."""
+    return lambda url: vsl.with_variables(DATABASE_URL=url)

@@ -11,14 +11,6 @@ from tests.support.servers import TestServer
 
 
 @pytest.fixture
-def session(database: str, connect: Connect) -> Session:
-    """The superuser in a database with VSL and with the models of ``kit.MODELS``."""
-    session = Session(connect(database))
-    session.run(MODELS)
-    return session
-
-
-@pytest.fixture
 def as_role(
     session: Session,  # noqa: ARG001 (the models are there first)
     database: str,

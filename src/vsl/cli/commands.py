@@ -10,6 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from vsl import __version__
 from vsl.cli import (
+    bench,
     db,
     db_care,
     db_doctor,
@@ -102,6 +103,11 @@ _db.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )(db.psql)
 app.add_typer(_db, name="db")
+
+_bench = _group("A database to measure on.")
+for name, verb in bench.VERBS.items():
+    _bench.command(name, cls=Command)(verb)
+app.add_typer(_bench, name="bench")
 
 
 def _version(wanted: bool) -> None:
