@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks import claim_buffers, demo, drain, memory, pickup, submit
+from benchmarks import claim_buffers, demo, drain, memory, pickup, submit, upkeep
 from benchmarks.machine import conditions, load
 from benchmarks.place import Place, own_server, scratch_folder
 from benchmarks.report import render
@@ -25,6 +25,7 @@ BENCHMARKS: Mapping[str, Callable[[Place], Awaitable[list[Result]]]] = {
     "pickup": pickup.measure,
     "memory": memory.measure,
     "demo": demo.measure,
+    "upkeep": upkeep.measure,
 }
 
 

@@ -37,6 +37,7 @@ EXPECTED = {
     "pickup": (3, 2),
     "memory": (1, 1),
     "demo": (1, 1),
+    "upkeep": (11, 11),
 }
 
 

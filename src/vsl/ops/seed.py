@@ -57,7 +57,7 @@ async def seed(
         for first in range(1, history.jobs + 1, CHUNK):
             last = min(first + CHUNK - 1, history.jobs)
             if not await fetch_value(connection, HasSeededJob(seed=history.seed, first=first)):
-                await _chunk(connection, history, first, last, until)
+                await make_chunk(connection, history, first, last, until)
                 made += last - first + 1
             told(last)
         if made:
@@ -65,9 +65,10 @@ async def seed(
     return made
 
 
-async def _chunk(
+async def make_chunk(
     connection: Connection, history: History, first: int, last: int, until: datetime
 ) -> None:
+    """Make the jobs numbered first to last, in one transaction. Raises ``DatabaseError``."""
     made = SeedJobs(
         seed=history.seed,
         first=first,

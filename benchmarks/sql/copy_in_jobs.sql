@@ -1,0 +1,2 @@
+-- The floor: the same rows of jobs from a file.
+COPY bench_jobs FROM STDIN;

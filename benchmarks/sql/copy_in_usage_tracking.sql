@@ -1,0 +1,2 @@
+-- The floor: the same rows of usage_tracking from a file.
+COPY bench_usage_tracking FROM STDIN;
