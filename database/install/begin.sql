@@ -6,8 +6,16 @@ SET LOCAL client_min_messages = warning;
 SET LOCAL search_path = public;
 SET LOCAL statement_timeout = 0;
 
--- One installer at a time in a database; the second one then meets the refusal below.
-DO $$ BEGIN PERFORM pg_advisory_xact_lock(hashtext('vsl'), hashtext('migrate')); END $$;
+-- One installer or runner of migrations at a time in a database. Not by waiting: whoever waits inside a lock function
+-- holds a snapshot, for which the other's concurrent index builds wait.
+DO $$
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtext('vsl'), hashtext('migrate')) THEN
+        RAISE EXCEPTION 'another installer, or "vsl db migrate", is at work in database %; nothing was changed', current_database()
+            USING HINT = 'Run this again once it has ended.';
+    END IF;
+END
+$$;
 
 DO $$
 DECLARE

@@ -25,7 +25,7 @@ CREATE TABLE vsl.health_snapshots (
 );
 COMMENT ON TABLE vsl.health_snapshots IS 'Counters of the server as they were, for `vsl db doctor`.';
 
-CREATE INDEX health_snapshots_taken_at_idx ON vsl.health_snapshots (taken_at DESC);
+CREATE INDEX health_snapshots_taken_at_idx ON vsl.health_snapshots (taken_at);
 
 -- Administrative acts. Rows come from vsl.record_act and are only added.
 CREATE TABLE vsl.audit_entries (

@@ -8,4 +8,4 @@ CREATE TABLE vsl.health_snapshots (
 COMMENT ON TABLE vsl.health_snapshots IS 'Counters of the server as they were, for `vsl db doctor`.';
 
 -- The snapshot of a while ago; those old enough to go.
-CREATE INDEX health_snapshots_taken_at_idx ON vsl.health_snapshots (taken_at DESC);
+CREATE INDEX health_snapshots_taken_at_idx ON vsl.health_snapshots (taken_at);

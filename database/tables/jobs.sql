@@ -58,4 +58,4 @@ CREATE INDEX jobs_status_idx ON public.jobs (status, created_at) WHERE status <>
 -- A prediction's job, when its provider calls back.
 CREATE INDEX jobs_replicate_id_idx ON public.jobs (replicate_id) WHERE replicate_id IS NOT NULL;
 -- The newest jobs of all users; jobs old enough for the archive.
-CREATE INDEX jobs_created_at_idx ON public.jobs (created_at DESC);
+CREATE INDEX jobs_created_at_idx ON public.jobs (created_at);

@@ -24,6 +24,7 @@ VARIABLES: Mapping[str, str] = {
     "VSL_DIRECT_DATABASE_URL": "Unpooled address, for LISTEN and migrations. Unset: DATABASE_URL.",
     "VSL_HOME": "Folder for the embedded server's data, the default store, logs and locks.",
     "VSL_STORAGE": "Where outputs are stored: a folder. Unset: the folder `media` in VSL_HOME.",
+    "VSL_MIGRATIONS": "Folder of your own migrations. Unset: the folder `migrations` in VSL_HOME.",
     "VSL_PG_BIN": "Folder of PostgreSQL programs to use in place of the embedded ones.",
     "VSL_PG_PORT": "TCP port of the embedded server. Unset: a free one, kept from then on.",
     "VSL_LOG_FORMAT": "`text` or `json`. Unset: text.",
@@ -44,17 +45,23 @@ class Config:
     """The settings of a process. Secrets do not show in its representation.
 
     database_url, direct_url: None means the embedded server. storage: an address as
-    ``vsl.storage.open_store`` takes it.
+    ``vsl.storage.open_store`` takes it. migrations: None means the folder of that name in home.
     """
 
     home: Path
     storage: str
     database_url: str | None = field(default=None, repr=False)
     direct_url: str | None = field(default=None, repr=False)
+    migrations: Path | None = None
     pg_bin: Path | None = None
     pg_port: int | None = None
     log_format: str = "text"
     log_level: str = "info"
+
+    @property
+    def migrations_folder(self) -> Path:
+        """Where the user's own migrations are; it need not exist."""
+        return self.migrations or self.home / "migrations"
 
 
 def load(environment: Mapping[str, str] | None = None) -> Config:
@@ -66,6 +73,7 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
     env = {name: value for name, value in given.items() if value}
     problems = [*_unknown(env), *_bad_addresses(env)]
     home = _folder(env, "VSL_HOME", problems) or _default_home()
+    migrations = _folder(env, "VSL_MIGRATIONS", problems)
     pg_bin = _folder(env, "VSL_PG_BIN", problems)
     for name, accepted in (("VSL_LOG_FORMAT", LOG_FORMATS), ("VSL_LOG_LEVEL", LOG_LEVELS)):
         if env.get(name, accepted[0]) not in accepted:
@@ -80,6 +88,7 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
         storage=env.get("VSL_STORAGE") or str(home / "media"),
         database_url=env.get("DATABASE_URL"),
         direct_url=env.get("VSL_DIRECT_DATABASE_URL") or env.get("DATABASE_URL"),
+        migrations=migrations,
         pg_bin=pg_bin,
         pg_port=int(port) if port else None,
         log_format=env.get("VSL_LOG_FORMAT", "text"),

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+from psycopg import sql
 from tests.cli.program import CANARY, Vsl
 from tests.support.servers import TestServer, database_name
 
@@ -25,6 +26,11 @@ NEEDING = (
 )
 ON = Callable[[str], Vsl]
 SECRET = "s3cr3t-of-nobody"
+#: What V1.2.0 added to the ledger.
+NEWER_COLUMNS = (
+    "origin", "sha256", "meaning", "applied_text", "mode", "state", "statements_done",
+    "duration_ms", "applied_by", "program_version", "error",
+)  # fmt: skip
 
 
 def over_tcp(server: TestServer, name: str, *, user: str = "vsl", password: str) -> str:
@@ -62,8 +68,13 @@ def test_a_database_without_vsl(empty_database: str, on: ON) -> None:
 def test_an_older_schema(database: str, on: ON) -> None:
     newest = migrations()[-1]
     with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute("DROP TABLE user_preferences CASCADE")
+        # As VSL 1.1.0 left it.
+        connection.execute("DROP TABLE vsl.audit_entries, vsl.health_snapshots CASCADE")
+        for column in NEWER_COLUMNS:
+            statement = sql.SQL("ALTER TABLE schema_migrations DROP COLUMN {}")
+            connection.execute(statement.format(sql.Identifier(column)))
         connection.execute("DELETE FROM schema_migrations WHERE version = %s", [newest.version])
+        connection.execute("DELETE FROM vsl.repeatables")
     vsl = on(database)
     refused(vsl, 1, f"older than this program: it lacks {newest.version}", "Run `vsl db migrate`.")
     assert vsl("db", "status").status == 1

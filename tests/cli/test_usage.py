@@ -14,7 +14,7 @@ from tests.support.waiting import wait_until
 from typer.testing import CliRunner
 
 from vsl import __version__
-from vsl.cli.commands import app
+from vsl.cli.commands import make_app
 from vsl.cli.main import run as run_program
 
 SECRET = "s3cr3t-of-nobody"
@@ -39,6 +39,20 @@ COMMANDS = {
     "db stop",
     "db status",
     "db migrate",
+    "db plan",
+    "db new",
+    "db sql",
+    "db accept-edit",
+    "db mark-applied",
+    "db forget-failed",
+    "db sizes",
+    "db indexes",
+    "db connections",
+    "db slow",
+    "db bloat",
+    "db locks",
+    "db kill",
+    "db audit",
     "db psql",
 }
 
@@ -51,7 +65,7 @@ def test_the_version(vsl: Vsl) -> None:
 def test_every_command_has_help_for_80_columns(vsl: Vsl) -> None:
     runner = CliRunner(env={"COLUMNS": "80"})
     for command in ("", *sorted(COMMANDS)):
-        shown = runner.invoke(app, [*command.split(), "--help"], prog_name="vsl")
+        shown = runner.invoke(make_app(), [*command.split(), "--help"], prog_name="vsl")
         assert shown.exit_code == 0, command
         assert shown.output.startswith(f"Usage: vsl {command}".rstrip()), command
         assert max(len(line) for line in shown.output.splitlines()) <= 80, command

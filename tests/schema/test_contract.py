@@ -31,7 +31,11 @@ COLUMNS = {
         "created_at billing_period",
         "public_job_id run",
     ),
-    "schema_migrations": ("version description applied_at", ""),
+    "schema_migrations": (
+        "version description applied_at",
+        "origin sha256 meaning applied_text mode state statements_done duration_ms applied_by "
+        "program_version error",
+    ),
     "user_preferences": ("user_id notification_enabled preferred_models created_at", ""),
     "v_recent_jobs_with_outputs": (
         "id job_id media_type model_id status user_id created_at completed_at "

@@ -70,9 +70,8 @@ def test_it_installs_and_then_refuses(
     again = psql(url, "-f", str(SCHEMA))
     assert (again.returncode, again.stdout) == (3, "")
     name = database_name(url)
-    said = (
-        f"VSL is already installed in database {name} (versions 1.0.0, 1.1.0); nothing was changed"
-    )
+    known = ", ".join(m.version for m in migrations())
+    said = f"VSL is already installed in database {name} (versions {known}); nothing was changed"
     assert said in again.stderr
     assert (
         'Run "vsl db migrate" to bring it up to date, or choose an empty database.' in again.stderr
@@ -207,28 +206,25 @@ def test_two_at_once_in_one_database(
 ) -> None:
     url = new_database(any_server)
     session = Session(connect(url))
-    # The first stops before its commit until the second waits for it.
-    waits = (
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
-        "wait_event = 'advisory' AND datname = current_database()"
-    )
+    # The first stops before its commit for as long as this session has a lock.
+    session.run("SELECT pg_advisory_lock(1)")
     slow = write_schema(
-        tmp_path / "slow.sql",
-        before="COMMIT;",
-        insert="DO $$ BEGIN WHILE (" + waits + ") < 1 LOOP PERFORM pg_stat_clear_snapshot(), "
-        "pg_sleep(0.01); END LOOP; END $$;\n",
+        tmp_path / "slow.sql", before="COMMIT;", insert="SELECT pg_advisory_xact_lock(1);\n"
     )
-    with ThreadPoolExecutor(2) as threads:
+    waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    with ThreadPoolExecutor(1) as threads:
         first = threads.submit(psql, url, "-f", str(slow))
-        wait_until(
-            lambda: session.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"),
-            what="the first has the lock",
-        )
-        second = threads.submit(psql, url, "-f", str(SCHEMA))
+        wait_until(lambda: session.value(waits), what="the first waits before its commit")
+        second = psql(url, "-f", str(SCHEMA))
+        assert second.returncode == 3
+        assert "another installer" in second.stderr
+        assert "is at work in database" in second.stderr
+        session.run("SELECT pg_advisory_unlock(1)")
         assert first.result().returncode == 0, first.result().stderr
-        assert second.result().returncode == 3
-    assert "already installed" in second.result().stderr
     assert session.count("schema_migrations") == len(migrations())
+    third = psql(url, "-f", str(SCHEMA))
+    assert third.returncode == 3
+    assert "already installed" in third.stderr
 
 
 @pytest.mark.parametrize("major", [15, 18])

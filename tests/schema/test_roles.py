@@ -15,7 +15,10 @@ from tests.schema.kit import CONTRACT, Session, output_of
 from vsl.db.migrate import require_current
 from vsl.db.pool import connect as open_connection
 
-PRIVATE = ("dispatch", "attempts", "ledger_entries", "doomed_objects", "repeatables")
+PRIVATE = (
+    "dispatch", "attempts", "ledger_entries", "doomed_objects", "repeatables",
+    "health_snapshots", "audit_entries",
+)  # fmt: skip
 # May each role: SELECT, INSERT, UPDATE, DELETE on each relation. S: some columns only.
 RIGHTS = {
     "vsl_app": {
@@ -32,7 +35,8 @@ RIGHTS = {
         **dict.fromkeys(
             (
                 "model_configurations", "usage_tracking", "schema_migrations", "dispatch",
-                "ledger_entries", "doomed_objects", "repeatables",
+                "ledger_entries", "doomed_objects", "repeatables", "health_snapshots",
+                "audit_entries",
             ),
             "r",
         ),
@@ -53,7 +57,10 @@ FUNCTIONS = {
         "take_doomed", "drop_doomed",
     },
     "vsl_reader": {"list_attempts"},
-    "vsl_monitor": set(),
+    "vsl_monitor": {
+        "record_act", "measure_health", "measure_statements", "take_snapshot", "health_window",
+        "column_widths",
+    },
     "vsl_backup": set(),
 }  # fmt: skip
 

@@ -63,7 +63,7 @@ async def running_stack(
         if config.database_url is None:
             tell("starting PostgreSQL")
             started = await stack.enter_async_context(_kept_database(embedded(config)))
-        await migrate(addresses(config).direct_url)
+        await migrate(addresses(config).direct_url, folder=config.migrations_folder)
         tell(f"starting the servers of {', '.join(model.model_id for model in SHIPPED)}")
         servers = await stack.enter_async_context(serve_models(config, SHIPPED))
         tell("starting a worker")

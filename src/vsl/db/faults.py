@@ -71,6 +71,11 @@ _QUOTES_THE_VALUE = (
 )
 
 
+def quotes_the_value(error: psycopg.Error) -> bool:
+    """Whether PostgreSQL's words for an error quote a value, which must not be printed."""
+    return isinstance(error, _QUOTES_THE_VALUE)
+
+
 @asynccontextmanager
 async def translated() -> AsyncIterator[None]:
     """Within this block PostgreSQL's errors leave as VSL's."""
@@ -101,6 +106,37 @@ def unreachable() -> DatabaseError:
     )
 
 
+_NO_OPTIONS = (
+    "the pooler refuses a setting in the database's address",
+    "Take it out of the address (`options`) and set it on the role.",
+)
+#: What poolers say of their own troubles, and what it means. None of it holds a value.
+#: RDS Proxy's is as its users report it, PgBouncer's as measured with 1.18.
+_POOLER = {
+    "query_wait_timeout": (
+        "the pooler had no free connection to the database in time (query_wait_timeout)",
+        "All that it may make are in use, or the server does not answer: see `vsl db pool` and "
+        "`vsl db connections`.",
+    ),
+    "max_client_conn": (
+        "the pooler takes no more clients (max_client_conn)",
+        "See `vsl db pool` for how many there may be.",
+    ),
+    "server_login_retry": (
+        "the pooler cannot log in to the database server (server_login_retry)",
+        "Is the server running? The pooler's log says why.",
+    ),
+    "unsupported startup parameter": _NO_OPTIONS,
+    "RDS Proxy currently doesn't support command-line options": _NO_OPTIONS,
+}
+
+
+def _of_pooler(words: str) -> DatabaseError | None:
+    """The error that a pooler's words mean; None for anybody else's."""
+    found = next((meaning for sign, meaning in _POOLER.items() if sign in words), None)
+    return DatabaseError(found[0], hint=found[1], retryable=True) if found else None
+
+
 #: What libpq says when there is no answer, and what that means.
 _NO_ANSWER = {
     "Connection refused": "nothing listens at its address",
@@ -117,6 +153,9 @@ def _not_connected(words: str) -> DatabaseError:
 
     The server's own never hold the password.
     """
+    pooler = _of_pooler(words)
+    if pooler is not None:
+        return pooler
     fatal = re.search(r"FATAL: +(.+)", words)
     if fatal is None:
         reason = next((said for sign, said in _NO_ANSWER.items() if sign in words), None)
@@ -144,10 +183,9 @@ def translate(error: psycopg.Error) -> VslError:
             return _not_connected(str(error))
         return DatabaseError(f"the database driver refused: {type(error).__name__}")
     message = diagnosis.message_primary or "the database refused"
-    if error.sqlstate in (KEPT_BY_VSL, MOVE_REFUSED, STILL_LIVE):
-        return NotAllowed(message, hint=diagnosis.message_hint)
-    if error.sqlstate == NO_SUCH_JOB:
-        return NotFound(message, hint="See `vsl jobs list`.")
+    named = _named(error, message)
+    if named is not None:
+        return named
     if isinstance(error, pg.UniqueViolation):
         field = _field(diagnosis.constraint_name)
         return InvalidInput([Problem(field, "is taken", "one that is not in use")])
@@ -161,7 +199,7 @@ def translate(error: psycopg.Error) -> VslError:
             hint="Run `vsl db migrate`.",
             sqlstate=error.sqlstate,
         )
-    if isinstance(error, _QUOTES_THE_VALUE):
+    if quotes_the_value(error):
         return DatabaseError(
             "a value does not have the form or the range that the database needs",
             sqlstate=error.sqlstate,
@@ -180,6 +218,15 @@ def translate(error: psycopg.Error) -> VslError:
         constraint=diagnosis.constraint_name,
         retryable=isinstance(error, psycopg.OperationalError),
     )
+
+
+def _named(error: psycopg.Error, message: str) -> VslError | None:
+    """What VSL's own SQLSTATEs mean, and a pooler's words; None for PostgreSQL's."""
+    if error.sqlstate in (KEPT_BY_VSL, MOVE_REFUSED, STILL_LIVE):
+        return NotAllowed(message, hint=error.diag.message_hint)
+    if error.sqlstate == NO_SUCH_JOB:
+        return NotFound(message, hint="See `vsl jobs list`.")
+    return _of_pooler(message) if isinstance(error, pg.ProtocolViolation) else None
 
 
 def _field(constraint: str | None) -> str:

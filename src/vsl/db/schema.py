@@ -28,13 +28,19 @@ def render() -> str:
 
 def _record(files: list[SqlFile]) -> str:
     """Statements that record which versions and texts the installation embodies."""
-    versions = [f"    ({_quote(m.version)}, {_quote(m.description)})" for m in migrations()]
+    versions = [
+        f"    ({', '.join(map(_quote, (m.version, m.description, m.sha256, m.meaning)))},"
+        " 'vsl', 'installed', 'applied', session_user)"
+        for m in migrations()
+    ]
     texts = [
         f"    ({_quote(file.path)}, {_quote(file.sha256)})" for file in files if file.repeatable
     ]
     return (
         "-- What this installation embodies.\n"
-        "INSERT INTO public.schema_migrations (version, description) VALUES\n"
+        "INSERT INTO public.schema_migrations\n"
+        "    (version, description, sha256, meaning, origin, mode, state, applied_by)\n"
+        "VALUES\n"
         + ",\n".join(versions)
         + ";\n\nINSERT INTO vsl.repeatables (path, sha256) VALUES\n"
         + ",\n".join(texts)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -316,57 +315,9 @@ class Probe(Command):
 # The schema.
 
 
-@dataclass(frozen=True, slots=True)
-class AppliedVersion:
-    """A row of ``schema_migrations``."""
-
-    version: str
-    description: str | None
-    applied_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListVersions(Rows[AppliedVersion]):
-    """The versions of the schema that the database embodies."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockMigrations(Command):
-    """Wait until no other runner or installer is at work; the lock goes with the transaction."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsePublic(Command):
     """Let unqualified names mean schema public for this transaction."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordVersion(Command):
-    """Record a migration, unless its file has done so itself."""
-
-    version: str
-    description: str
-
-
-@dataclass(frozen=True, slots=True)
-class Repeatable:
-    """The text of a function, view or grants file as last applied."""
-
-    path: str
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListRepeatables(Rows[Repeatable]):
-    """The texts that the database has."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordRepeatable(Command):
-    """Record that a text was applied."""
-
-    path: str
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,24 +327,21 @@ class RelationExists(Value[bool]):
     relation: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NameStrangers(Value[str | None]):
-    """Relations in schema public that bear names of VSL's; None when there are none."""
-
-
 @dataclass(frozen=True, slots=True)
 class CatalogueObject:
-    """An object of the schema: what it is called and what it is."""
+    """An object of the schema, its owner, its comment or what a role may do with it.
 
+    kind: ``object``, ``owner``, ``comment`` or ``grants``. thing: the name of what the last three
+    are about; of an object, the table that it is a part of. role: the owner, or who is granted to.
+    """
+
+    kind: str
     name: str
     definition: str
+    thing: str | None
+    role: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue(Rows[CatalogueObject]):
     """Every object of VSL's with its definition, its owner, its comment and its grants."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OnlyWarnings(Command):
-    """Let a transaction's scripts say what went wrong, and nothing else."""
