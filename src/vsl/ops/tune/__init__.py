@@ -1,0 +1,1 @@
+"""Settings of the server: what they should be, what they are, and what speaks for a change."""
