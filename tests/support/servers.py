@@ -67,23 +67,23 @@ class TestServer:
 
     __test__ = False  # not a class of tests
 
-    def __init__(self, home: Path, major: int) -> None:
+    def __init__(self, home: Path, major: int, **settings: str) -> None:
         self.major = major
         self.embedded = EmbeddedServer(
             home,
             binaries_for(major),
-            settings=_SETTINGS,
+            settings={**_SETTINGS, **settings},
             initdb_options=("--no-sync",),
         )
         address = urlsplit(self.embedded.start().url)
         query = {name: values[0] for name, values in parse_qs(address.query).items()}
         self._host = query.get("host", address.hostname or "")
         self.port = int(query.get("port", address.port or 0))
-        self._password = self.embedded.home.password()
+        self.password = self.embedded.home.password()
         # One password for all roles, in a file that libpq accepts for each of them.
         self._passfile = home / "test-pgpass"
         self._passfile.touch(mode=0o600)
-        self._passfile.write_text(f"*:*:*:*:{self._password}\n")
+        self._passfile.write_text(f"*:*:*:*:{self.password}\n")
         self._names = (f"t{os.getpid()}_{number}" for number in itertools.count(1))
         self._templates: dict[str, str] = {}
         self._admin = psycopg.connect(self.url("postgres"), autocommit=True)
@@ -142,7 +142,7 @@ class TestServer:
         if self._admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,)).fetchone():
             return
         statement = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
-        self._admin.execute(statement.format(sql.Identifier(name), sql.Literal(self._password)))
+        self._admin.execute(statement.format(sql.Identifier(name), sql.Literal(self.password)))
 
     def psql(
         self, url: str, *args: str, stdin: str | None = None
@@ -189,9 +189,9 @@ class ServerPool:
             self._servers[major] = TestServer(self._folder / f"pg{major}", major)
         return self._servers[major]
 
-    def fresh(self, major: int) -> TestServer:
-        """Another server, on which nothing has happened yet."""
-        server = TestServer(self._folder / f"fresh{len(self._fresh)}", major)
+    def fresh(self, major: int, **settings: str) -> TestServer:
+        """Another server, on which nothing has happened yet. settings: beside the usual ones."""
+        server = TestServer(self._folder / f"fresh{len(self._fresh)}", major, **settings)
         self._fresh.append(server)
         return server
 
@@ -204,8 +204,9 @@ class ServerPool:
         """Stop all servers and remove their folders."""
         for server in [*self._servers.values(), *self._fresh]:
             server.close()
-        self._claim.close()
+        # Still claimed, or another session would take it for abandoned and remove it as well.
         shutil.rmtree(self._folder)
+        self._claim.close()
 
 
 def database_name(url: str) -> str:

@@ -263,6 +263,7 @@ class Lab:
         concurrency: int = 4,
         store: Store | None = None,
         url: str | None = None,
+        listen_url: str | None = None,
     ) -> AsyncIterator[Running]:
         """A worker in this process, stopped at the block's end."""
         url = url or self.worker_url
@@ -274,7 +275,7 @@ class Lab:
                     providers={provider.name: provider for provider in providers},
                     lanes=lanes,
                     concurrency=concurrency,
-                    listen_url=url if listen else None,
+                    listen_url=(listen_url or url) if listen else None,
                     timing=timing,
                 )
                 stop, hurry = asyncio.Event(), asyncio.Event()

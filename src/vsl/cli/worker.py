@@ -16,7 +16,7 @@ import typer
 from vsl.cli.assembly import addresses, make_providers
 from vsl.cli.stopping import run
 from vsl.config import Config, load
-from vsl.db.pool import Database
+from vsl.db.pool import Database, connections_for
 from vsl.errors import InvalidInput, Problem
 from vsl.logs import configure
 
@@ -90,17 +90,20 @@ async def run_worker(
     from vsl.worker.collect import Tools
     from vsl.worker.spool import Spool
     from vsl.worker.steps import NoSteps
-    from vsl.worker.worker import Timing, Worker
+    from vsl.worker.worker import Timing, Worker, new_name
 
+    name = new_name()
     where = addresses(config)
     providers = make_providers()
     store = open_store(config.storage)
-    # One connection for each few jobs is enough: their calls are short.
-    size = 2 + concurrency // 4
     try:
         with Spool.open(config.home / "spool") as spool:
             async with Database(
-                where.url, pooled=where.pooled, size=size, application="vsl worker"
+                where.url,
+                pooled=where.pooled,
+                size=connections_for(concurrency),
+                # So that whoever looks at the server's sessions sees which worker each is.
+                application=f"vsl worker {name}",
             ) as database:
                 on_ready()
                 await Worker(
@@ -111,6 +114,7 @@ async def run_worker(
                     concurrency=concurrency,
                     listen_url=where.direct_url,
                     timing=timing or Timing(),
+                    name=name,
                 ).run(stop, hurry)
     finally:
         for provider in providers.values():

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable
 
 from vsl.db.faults import translated
-from vsl.db.pool import Database, connect
+from vsl.db.pool import Database, connect, is_pooled
 from vsl.db.statement import Connection, execute
 from vsl.db.statements import ListenForCancels, ListenForWork, NotifyWork, Probe
 
@@ -20,6 +20,11 @@ CANCEL_CHANNEL = "vsl_cancel"
 #: An idle connection is probed this often, in seconds: a half-open one says nothing by itself.
 PROBE_EVERY = 10.0
 PROBE_TIMEOUT = 5.0
+#: For a process that cannot be woken.
+POOLED = (
+    "no wake-ups: the address to hear them at leads through a pooler, which passes none on. "
+    "Work is found by polling. Set VSL_DIRECT_DATABASE_URL to the address of the server itself"
+)
 
 
 async def listen(
@@ -31,14 +36,19 @@ async def listen(
 ) -> None:
     """Call ``on_message(channel, payload)`` for every notification, until cancelled.
 
-    url: an unpooled address. Reconnects for ever with a jittered pause, and calls
-    ``on_message("", "")`` after each connection: what was sent in between is lost, so the receiver
-    must look for itself. on_loss is called whenever nothing is heard any more.
+    url: an unpooled address. Through a pooler nothing would be heard, in silence: such an address
+    is said once in the log, and this returns. Else it reconnects for ever with a jittered pause,
+    and calls ``on_message("", "")`` after each connection: what was sent in between is lost, so the
+    receiver must look for itself. on_loss is called whenever nothing is heard any more.
     """
     pause = 0.5
     while True:
         try:
             async with connect(url, application=application) as connection, translated():
+                if await is_pooled(connection):
+                    log.warning(POOLED)
+                    on_loss()
+                    return
                 await execute(connection, ListenForWork())
                 await execute(connection, ListenForCancels())
                 on_message("", "")

@@ -41,6 +41,11 @@ DOOMED = 100
 LOST = "claim lost; nothing was changed"
 
 
+def new_name() -> str:
+    """A name for a worker of this process, which no other has."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """A worker's intervals, in seconds.
@@ -81,9 +86,7 @@ class Worker:
     concurrency: int = 4
     listen_url: str | None = None
     timing: Timing = field(default_factory=Timing)
-    name: str = field(
-        default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
-    )
+    name: str = field(default_factory=new_name)
     # By epoch: a job can be here again under a newer claim while an older one is ending.
     _running: dict[int, Running] = field(default_factory=dict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
