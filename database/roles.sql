@@ -106,7 +106,9 @@ BEGIN
             ('vsl_monitor', 'SELECT (id, job_id, run, number, provider, model_id, epoch, started_at, ended_at, outcome, '
                 'provider_status, processing_time, cost, error_code)', 'TABLE vsl.attempts'),
             ('vsl_monitor', 'SELECT', 'TABLE vsl.health_snapshots, vsl.audit_entries'),
-            ('vsl_monitor', 'EXECUTE', 'FUNCTION vsl.record_act(text, text, jsonb)'),
+            ('vsl_monitor', 'SELECT', 'ALL SEQUENCES IN SCHEMA vsl'),
+            ('vsl_monitor', 'EXECUTE', 'FUNCTION vsl.record_act(text, text, jsonb), vsl.measure_health(), '
+                'vsl.measure_statements(), vsl.take_snapshot(jsonb), vsl.health_window(), vsl.column_widths()'),
             ('vsl_backup', 'USAGE', 'SCHEMA vsl'),
             ('vsl_backup', 'SELECT', 'TABLE ' || v_contract),
             ('vsl_backup', 'SELECT', 'ALL TABLES IN SCHEMA vsl'),

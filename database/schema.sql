@@ -10,8 +10,16 @@ SET LOCAL client_min_messages = warning;
 SET LOCAL search_path = public;
 SET LOCAL statement_timeout = 0;
 
--- One installer at a time in a database; the second one then meets the refusal below.
-DO $$ BEGIN PERFORM pg_advisory_xact_lock(hashtext('vsl'), hashtext('migrate')); END $$;
+-- One installer or runner of migrations at a time in a database. Not by waiting: whoever waits inside a lock function
+-- holds a snapshot, for which the other's concurrent index builds wait.
+DO $$
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtext('vsl'), hashtext('migrate')) THEN
+        RAISE EXCEPTION 'another installer, or "vsl db migrate", is at work in database %; nothing was changed', current_database()
+            USING HINT = 'Run this again once it has ended.';
+    END IF;
+END
+$$;
 
 DO $$
 DECLARE
@@ -222,7 +230,7 @@ CREATE INDEX jobs_status_idx ON public.jobs (status, created_at) WHERE status <>
 -- A prediction's job, when its provider calls back.
 CREATE INDEX jobs_replicate_id_idx ON public.jobs (replicate_id) WHERE replicate_id IS NOT NULL;
 -- The newest jobs of all users; jobs old enough for the archive.
-CREATE INDEX jobs_created_at_idx ON public.jobs (created_at DESC);
+CREATE INDEX jobs_created_at_idx ON public.jobs (created_at);
 
 -- ------------ tables/media_outputs.sql
 
@@ -457,7 +465,7 @@ CREATE TABLE vsl.health_snapshots (
 COMMENT ON TABLE vsl.health_snapshots IS 'Counters of the server as they were, for `vsl db doctor`.';
 
 -- The snapshot of a while ago; those old enough to go.
-CREATE INDEX health_snapshots_taken_at_idx ON vsl.health_snapshots (taken_at DESC);
+CREATE INDEX health_snapshots_taken_at_idx ON vsl.health_snapshots (taken_at);
 
 -- ------------ tables/audit_entries.sql
 
@@ -1902,6 +1910,289 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION vsl.record_act(text, text, jsonb) IS 'Write down an administrative act.';
 
+-- ------------ functions/measure_health.sql
+
+-- The server's and the database's counters as they are now, for a snapshot or to compare with one.
+-- Names of objects and numbers only. Tables and indexes: the largest 300 and 600, by what the last
+-- vacuum or analyze found (pg_class.relpages), so that nothing waits for anybody's lock. Two
+-- measurements with an equal identity count on from the same beginning: a reset of the statistics, a
+-- crash, a failover and a restore each change it.
+CREATE OR REPLACE FUNCTION vsl.measure_health() RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+AS $$
+DECLARE
+    v_server jsonb;
+    v_checkpoints jsonb;
+    v_database jsonb;
+    v_tables jsonb;
+    v_indexes jsonb;
+BEGIN
+    SELECT to_jsonb(b) INTO v_server FROM pg_stat_bgwriter b;
+    -- Checkpoints have a view of their own since PostgreSQL 17.
+    IF to_regclass('pg_catalog.pg_stat_checkpointer') IS NULL THEN
+        v_checkpoints := jsonb_build_object('timed', v_server -> 'checkpoints_timed', 'requested', v_server -> 'checkpoints_req');
+    ELSE
+        SELECT jsonb_build_object('timed', c.num_timed, 'requested', c.num_requested) INTO v_checkpoints FROM pg_stat_checkpointer c;
+    END IF;
+
+    SELECT
+        jsonb_build_object(
+            'blks_hit', d.blks_hit, 'blks_read', d.blks_read,
+            'commits', d.xact_commit, 'rollbacks', d.xact_rollback,
+            'deadlocks', d.deadlocks, 'temp_files', d.temp_files, 'temp_bytes', d.temp_bytes,
+            'stats_reset', d.stats_reset,
+            'size', CASE
+                WHEN has_database_privilege(d.datid, 'CONNECT') OR pg_has_role('pg_read_all_stats', 'USAGE') THEN pg_database_size(d.datid)
+            END
+        )
+    INTO v_database
+    FROM pg_stat_database d
+    WHERE d.datname = current_database();
+
+    SELECT
+        jsonb_object_agg(
+            t.oid::text,
+            jsonb_build_object(
+                'name', t.name, 'pages', t.relpages,
+                'heap_hit', i.heap_blks_hit, 'heap_read', i.heap_blks_read, 'idx_hit', i.idx_blks_hit, 'idx_read', i.idx_blks_read,
+                'seq_scan', s.seq_scan, 'seq_rows', s.seq_tup_read, 'idx_scan', s.idx_scan,
+                'inserted', s.n_tup_ins, 'updated', s.n_tup_upd, 'deleted', s.n_tup_del, 'live', s.n_live_tup, 'dead', s.n_dead_tup,
+                'inserted_since_vacuum', s.n_ins_since_vacuum, 'modified_since_analyze', s.n_mod_since_analyze
+            )
+        )
+    INTO v_tables
+    FROM (
+        SELECT c.oid, c.relpages, format('%I.%I', n.nspname, c.relname) AS name
+        FROM pg_class c
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
+        ORDER BY c.relpages DESC, c.oid
+        LIMIT 300
+    ) t
+    JOIN pg_stat_all_tables s ON s.relid = t.oid
+    JOIN pg_statio_all_tables i ON i.relid = t.oid;
+
+    SELECT jsonb_object_agg(t.oid::text, jsonb_build_object('name', t.name, 'pages', t.relpages, 'scans', s.idx_scan, 'hit', i.idx_blks_hit, 'read', i.idx_blks_read))
+    INTO v_indexes
+    FROM (
+        SELECT c.oid, c.relpages, format('%I.%I', n.nspname, c.relname) AS name
+        FROM pg_class c
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind = 'i' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
+        ORDER BY c.relpages DESC, c.oid
+        LIMIT 600
+    ) t
+    JOIN pg_stat_all_indexes s ON s.indexrelid = t.oid
+    JOIN pg_statio_all_indexes i ON i.indexrelid = t.oid;
+
+    RETURN jsonb_build_object(
+        'identity', (
+            SELECT jsonb_build_object(
+                'system', s.system_identifier::text, 'timeline', c.timeline_id, 'database', o.oid::text,
+                'database_reset', v_database -> 'stats_reset', 'server_reset', v_server -> 'stats_reset'
+            )
+            FROM pg_control_system() s, pg_control_checkpoint() c, pg_database o
+            WHERE o.datname = current_database()
+        ),
+        'started_at', pg_postmaster_start_time(),
+        'database', v_database,
+        'checkpoints', v_checkpoints,
+        'tables', coalesce(v_tables, '{}'),
+        'indexes', coalesce(v_indexes, '{}')
+    );
+END
+$$;
+COMMENT ON FUNCTION vsl.measure_health() IS 'The server''s and the database''s counters as they are now.';
+
+-- ------------ functions/measure_statements.sql
+
+-- What pg_stat_statements counted in this database: calls and milliseconds of the 200 statements that
+-- took most, by their query identifiers and without their texts. NULL when the extension is not there
+-- or not loaded. hidden: how many belong to others and cannot be told apart by this login.
+CREATE OR REPLACE FUNCTION vsl.measure_statements() RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+AS $$
+DECLARE
+    v_schema text;
+    v_measures jsonb;
+BEGIN
+    SELECT n.nspname INTO v_schema
+    FROM pg_extension e
+    JOIN pg_namespace n ON n.oid = e.extnamespace
+    WHERE e.extname = 'pg_stat_statements';
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format(
+        $sql$
+        WITH statements AS (
+            SELECT s.queryid, sum(s.calls) AS calls, sum(s.total_exec_time) AS time
+            FROM %1$I.pg_stat_statements s
+            WHERE s.toplevel AND s.dbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+            GROUP BY s.queryid
+        )
+        SELECT jsonb_build_object(
+            'since', i.stats_reset,
+            'evicted', i.dealloc,
+            'time', (SELECT coalesce(round(sum(s.time)), 0) FROM statements s),
+            'hidden', (SELECT coalesce(sum(s.calls), 0) FROM statements s WHERE s.queryid IS NULL),
+            'entries', (
+                SELECT coalesce(jsonb_object_agg(t.queryid::text, jsonb_build_array(t.calls, round(t.time::numeric, 1))), '{}')
+                FROM (SELECT s.* FROM statements s WHERE s.queryid IS NOT NULL ORDER BY s.time DESC LIMIT 200) t
+            )
+        )
+        FROM %1$I.pg_stat_statements_info i
+        $sql$,
+        v_schema
+    ) INTO v_measures;
+    RETURN v_measures;
+EXCEPTION
+    -- Not loaded at the server's start; an older version of the extension; not for this login.
+    WHEN object_not_in_prerequisite_state OR undefined_table OR undefined_column OR insufficient_privilege THEN
+        RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION vsl.measure_statements() IS 'Calls and time of the statements that took most, by query identifier.';
+
+-- ------------ functions/take_snapshot.sql
+
+-- Write down the counters as they are now and return the row's id; within a minute of the last row,
+-- that one's id. p_statements: what vsl.measure_statements() answers to the caller, for only a member
+-- of pg_read_all_stats can tell other people's statements apart, and this function's owner is none.
+-- Kept are all rows of one day, one an hour for 14 days and one a day for 90, so the table stays below
+-- two thousand rows however often this is called.
+CREATE OR REPLACE FUNCTION vsl.take_snapshot(p_statements jsonb DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_id bigint;
+    v_statements jsonb;
+BEGIN
+    SELECT s.id INTO v_id
+    FROM vsl.health_snapshots s
+    WHERE s.taken_at > now() - interval '1 minute'
+    ORDER BY s.taken_at DESC
+    LIMIT 1;
+    IF FOUND THEN
+        RETURN v_id;
+    END IF;
+
+    -- Numbers only, whatever the caller hands over.
+    IF jsonb_typeof(p_statements) = 'object' AND jsonb_typeof(p_statements -> 'entries') = 'object' THEN
+        SELECT jsonb_build_object(
+            'since', left(p_statements ->> 'since', 40),
+            'evicted', CASE WHEN jsonb_typeof(p_statements -> 'evicted') = 'number' THEN p_statements -> 'evicted' END,
+            'time', CASE WHEN jsonb_typeof(p_statements -> 'time') = 'number' THEN p_statements -> 'time' END,
+            'entries', coalesce(jsonb_object_agg(e.key, jsonb_build_array(e.value -> 0, e.value -> 1)), '{}')
+        )
+        INTO v_statements
+        FROM (
+            SELECT p.key, p.value
+            FROM jsonb_each(p_statements -> 'entries') p
+            WHERE p.key ~ '^-?[0-9]{1,20}$' AND jsonb_typeof(p.value -> 0) = 'number' AND jsonb_typeof(p.value -> 1) = 'number'
+            LIMIT 200
+        ) e;
+    END IF;
+
+    INSERT INTO vsl.health_snapshots (measures)
+    VALUES (vsl.measure_health() || jsonb_build_object('statements', v_statements))
+    RETURNING id INTO v_id;
+
+    DELETE FROM vsl.health_snapshots s
+    USING (
+        SELECT
+            a.id,
+            a.taken_at < now() - interval '90 days' AS is_past,
+            row_number() OVER (
+                PARTITION BY a.is_old, date_trunc(CASE WHEN a.is_old THEN 'day' ELSE 'hour' END, a.taken_at, 'UTC')
+                ORDER BY a.taken_at, a.id
+            ) AS place
+        FROM (
+            SELECT h.id, h.taken_at, h.taken_at < now() - interval '14 days' AS is_old
+            FROM vsl.health_snapshots h
+            WHERE h.taken_at < now() - interval '1 day'
+        ) a
+    ) o
+    WHERE s.id = o.id AND (o.is_past OR o.place > 1);
+    RETURN v_id;
+END
+$$;
+COMMENT ON FUNCTION vsl.take_snapshot(jsonb) IS 'Write down the server''s counters as they are now.';
+
+-- ------------ functions/health_window.sql
+
+-- The counters now, and those of the snapshot to compare them with: the newest that is at least an
+-- hour old, else the oldest that is at least five minutes old. One row. missing: why there is nothing
+-- to compare with, else NULL. began: when the snapshot was taken. seconds: how long ago that was.
+CREATE OR REPLACE FUNCTION vsl.health_window()
+RETURNS TABLE (began timestamptz, seconds double precision, earlier jsonb, current jsonb, missing text)
+LANGUAGE sql STABLE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH present AS MATERIALIZED (
+        SELECT vsl.measure_health() AS measures
+    ),
+    candidates AS (
+        (
+            SELECT s.taken_at, s.measures, 1 AS choice
+            FROM vsl.health_snapshots s
+            WHERE s.taken_at <= now() - interval '1 hour'
+            ORDER BY s.taken_at DESC
+            LIMIT 1
+        )
+        UNION ALL
+        SELECT s.taken_at, s.measures, 2
+        FROM vsl.health_snapshots s
+        WHERE s.taken_at > now() - interval '1 hour' AND s.taken_at <= now() - interval '5 minutes'
+    ),
+    chosen AS (
+        SELECT c.taken_at, c.measures
+        FROM candidates c, present p
+        WHERE NOT pg_is_in_recovery()
+            AND c.measures -> 'identity' = p.measures -> 'identity'
+            -- Counters that have fallen began anew, whatever the identity says.
+            AND (c.measures #>> '{database,commits}')::numeric <= (p.measures #>> '{database,commits}')::numeric
+            AND (c.measures #>> '{database,blks_hit}')::numeric <= (p.measures #>> '{database,blks_hit}')::numeric
+        ORDER BY c.choice, c.taken_at
+        LIMIT 1
+    )
+    SELECT
+        c.taken_at,
+        extract(epoch FROM now() - c.taken_at)::double precision,
+        c.measures,
+        p.measures,
+        CASE
+            WHEN c.taken_at IS NOT NULL THEN NULL
+            WHEN pg_is_in_recovery() THEN 'this server is a standby, and the snapshots are its primary''s'
+            WHEN EXISTS (SELECT FROM candidates) THEN 'the counters began anew after the last snapshot: a reset, a crash, a failover or a restore'
+            ELSE 'there is no snapshot of at least five minutes ago yet'
+        END
+    FROM present p
+    LEFT JOIN chosen c ON true;
+END;
+COMMENT ON FUNCTION vsl.health_window() IS 'The counters now and as they were a while ago.';
+
+-- ------------ functions/column_widths.sql
+
+-- The average width in bytes and the share of NULLs of each column of VSL's tables and indexes, as the
+-- last analyze found them; never a value. With it a login that may not read the tables can estimate how
+-- much of them is empty: pg_stats shows it no row.
+CREATE OR REPLACE FUNCTION vsl.column_widths()
+RETURNS TABLE (schema_name text, relation_name text, column_name text, avg_width integer, null_share double precision)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT s.schemaname::text, s.tablename::text, s.attname::text, s.avg_width, s.null_frac::double precision
+    FROM pg_stats s
+    WHERE s.schemaname IN ('public', 'vsl') AND NOT s.inherited;
+END;
+COMMENT ON FUNCTION vsl.column_widths() IS 'Average width and share of NULLs of each column of VSL''s tables.';
+
 -- ------------ views/v_recent_jobs_with_outputs.sql
 
 -- Jobs with their outputs, newest first: one row for each output, one for a job without any.
@@ -2239,7 +2530,9 @@ BEGIN
             ('vsl_monitor', 'SELECT (id, job_id, run, number, provider, model_id, epoch, started_at, ended_at, outcome, '
                 'provider_status, processing_time, cost, error_code)', 'TABLE vsl.attempts'),
             ('vsl_monitor', 'SELECT', 'TABLE vsl.health_snapshots, vsl.audit_entries'),
-            ('vsl_monitor', 'EXECUTE', 'FUNCTION vsl.record_act(text, text, jsonb)'),
+            ('vsl_monitor', 'SELECT', 'ALL SEQUENCES IN SCHEMA vsl'),
+            ('vsl_monitor', 'EXECUTE', 'FUNCTION vsl.record_act(text, text, jsonb), vsl.measure_health(), '
+                'vsl.measure_statements(), vsl.take_snapshot(jsonb), vsl.health_window(), vsl.column_widths()'),
             ('vsl_backup', 'USAGE', 'SCHEMA vsl'),
             ('vsl_backup', 'SELECT', 'TABLE ' || v_contract),
             ('vsl_backup', 'SELECT', 'ALL TABLES IN SCHEMA vsl'),
@@ -2305,10 +2598,14 @@ END
 $$;
 
 -- What this installation embodies.
-INSERT INTO public.schema_migrations (version, description) VALUES
-    ('1.0.0', 'Initial schema'),
-    ('1.1.0', 'Add user_preferences table'),
-    ('1.2.0', 'Add operations');
+INSERT INTO public.schema_migrations
+    (version, description, sha256, meaning, origin, mode, state, applied_by)
+VALUES
+    ('1.0.0', 'Initial schema', '00fa5ca0ce6bbcbe36178cda82a2a8b80c44ca1817fa9afe87cf5d04180e304f', '42180888ba2dd8746bf249e8dd90b5df6a41df91d1bf4230e8c9646fd61b5f24', 'vsl', 'installed', 'applied', session_user),
+    ('1.1.0', 'Add user_preferences table', 'ee8c69ccc3151dda0ed8de262f8d3c8ffcd2e0f521585f5abf94a449cc23bf21', '13fe7ed103cf4b0ab4a3670d4493738321f979bc3bb6552ea4df050b195d03a0', 'vsl', 'installed', 'applied', session_user),
+    ('1.2.0', 'Add operations', 'ebf173ee2c6d901473c815fad2a9c6a779dde2d511ffee7047bdea7264dbddb3', 'ce30e035c562fff5b09a7c96b48bf5e015b4e31fc3bfacaf8a038bb8795bf3e0', 'vsl', 'installed', 'applied', session_user),
+    ('1.2.1', 'Ascending index of jobs', '40f97428d084e727bc8d0722e1c151d17ca49d1f38040f9e4f5bd9d17c3b871f', 'da8ae90e24701c9846d5228595888e330f0e44db76dfcba6a15bb1028e092e40', 'vsl', 'installed', 'applied', session_user),
+    ('1.2.2', 'Name ascending index', 'd32191d3aca8865ac3ccfc411c6c8d10406e9ea6c90ebe9de52bb466d08479ac', 'becf29b2f506e067dbc55f1feb89af3eae9e7c1851a7944e31a68f9f1e8d88de', 'vsl', 'installed', 'applied', session_user);
 
 INSERT INTO vsl.repeatables (path, sha256) VALUES
     ('functions/uuid7.sql', '27824d13f3714e5c66bb86c2389f527a3ff17804ee00b7049858b3c4d1e4121c'),
@@ -2346,10 +2643,15 @@ INSERT INTO vsl.repeatables (path, sha256) VALUES
     ('functions/drop_doomed.sql', '022de6cee080144db960cb596cf194b4020aed1e162fdb3d5eac2a97f8fca05d'),
     ('functions/list_attempts.sql', '7cde0c128762578b29fa415f6393e04ad168c51a93efd6b2e310afd57448a14c'),
     ('functions/record_act.sql', 'd8ec2ae9a789c208b35bafaa4cc53361866f448fc09f107e41277619833194d7'),
+    ('functions/measure_health.sql', '8ea78772cf345c29d2f9d0ba8f3ac200c61974d49fd9591a099f9ab8a6c5c95c'),
+    ('functions/measure_statements.sql', 'f7872922f4c4ab6e14b52362343d68d12850fdd1414c0dcabed4c9850a3df9a7'),
+    ('functions/take_snapshot.sql', 'cc533023ee7fc69e0abfce81b1d00bafc2badd76e871aa75564b07cd33a90a79'),
+    ('functions/health_window.sql', 'ca06408a4c0d0d605043fff8ecfbcb04cec485227778e8402150332b6f87b9bd'),
+    ('functions/column_widths.sql', 'cfb21ce1d002b17151b739ee5987d5fc89d0e31a30ebb73ddae22f893036a401'),
     ('views/v_recent_jobs_with_outputs.sql', '35b4932c70b78920546a9ebd76517f13a394d0d9ab5ba7a3e907e907b44fd892'),
     ('views/v_user_statistics.sql', '8c8d0df19539059e42acd56109fc3af2fe81b5b584d0670c5f7502f853366e7c'),
     ('registry.sql', '77358d8a515bcc663aecd6e07306b78317648ac81ab2624b259542f4bb79e9c5'),
-    ('roles.sql', 'fe3bef37feb0495745090b9e18d8ff068891c7b25216a073f259f067a27b2f48');
+    ('roles.sql', '15014abf7bd35bc2968522bf1e398928867b2226c692c680d810d8860eb5944b');
 
 COMMIT;
 

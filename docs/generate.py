@@ -16,9 +16,11 @@ import sql_files
 import typer
 
 from vsl import config, errors
-from vsl.cli.commands import app
+from vsl.cli.commands import make_app
 from vsl.db.files import migrations
 from vsl.models.catalogue import SHIPPED
+from vsl.ops.doctor.catalogue import CHECKS
+from vsl.ops.doctor.check import Check, show
 
 REFERENCE = Path(__file__).parent / "reference"
 MADE = "<!-- Written by `python docs/generate.py` from the sources that it names: change those. -->"
@@ -63,12 +65,13 @@ def commands() -> str:
     parts = [
         "# Commands",
         "Source: `src/vsl/cli/`. Every command also takes `--help`.",
-        "Exit status: 0 good; 1 failure; 2 wrong usage or bad input; 128 and the signal's number "
-        "when a signal stopped it (130 for Ctrl-C).",
+        "Exit status: 0 good; 1 failure (`vsl db doctor`: a warning, or something that cannot be "
+        "told); 2 wrong usage or bad input; 3 a check of `vsl db doctor` fails; 128 and the "
+        "signal's number when a signal stopped it (130 for Ctrl-C).",
         "With `--json`, results go to standard output as one JSON document and errors to standard "
         'error as `{"error": {"code", "message", "hint"}}`. Amounts are strings, so that they stay '
         "exact; times are ISO 8601 in UTC.",
-        *_commands(typer.main.get_command(app), "vsl"),
+        *_commands(typer.main.get_command(make_app()), "vsl"),
     ]
     return "\n\n".join(parts)
 
@@ -77,13 +80,24 @@ def _commands(command: Any, path: str) -> Iterator[str]:
     children = getattr(command, "commands", None)
     if children:
         if path != "vsl":
-            yield f"## {path}\n\n{command.help}"
+            yield f"{'##' if path.count(' ') == 1 else '###'} {path}\n\n{command.help}"
+            yield from _own_options(command, path)
         for name, child in children.items():
             if not child.hidden:
                 yield from _commands(child, f"{path} {name}")
         return
-    shown = [p for p in command.params if not getattr(p, "hidden", False)]
     yield f"{'##' if path.count(' ') == 1 else '###'} {path}\n\n{inspect.cleandoc(command.help)}"
+    yield from _arguments(command, path)
+
+
+def _own_options(group: Any, path: str) -> Iterator[str]:
+    """What a group takes that does something when none of its commands is named."""
+    if group.invoke_without_command:
+        yield from _arguments(group, path)
+
+
+def _arguments(command: Any, path: str) -> Iterator[str]:
+    shown = [p for p in command.params if not getattr(p, "hidden", False)]
     yield f"```text\n{' '.join([path, *(_usage(p) for p in shown)])}\n```"
     if shown:
         rows = [[code(_names(p)), p.help or "", _default(p)] for p in shown]
@@ -302,6 +316,41 @@ def _first_line(text: str | None) -> str:
     return (text or "").strip().split("\n\n")[0].replace("``", "`")
 
 
+def checks() -> str:
+    """The checks of the database's health."""
+    parts = [
+        "# Checks of the database's health",
+        "Source: `src/vsl/ops/doctor/` and `database/queries/doctor/`. `vsl db doctor` asks all of "
+        "them, `vsl db doctor explain CHECK` shows one with its SQL, and "
+        "[Check the health](../how-to/check-the-health.md) tells how to read the answers.",
+        "A measure reaches a limit when it is equal or greater; *below* a limit where smaller is "
+        "worse. Where a check has no limits, several measures count, and its SQL decides.",
+    ]
+    about = {query.name: query.about for query in sql_files.queries("queries/doctor")}
+    for area in dict.fromkeys(check.area for check in CHECKS):
+        parts.append(f"## {area.capitalize()}")
+        for check in CHECKS:
+            if check.area == area:
+                parts += _check(check, about[check.name])
+    return "\n\n".join(parts)
+
+
+def _check(check: Check, about: str) -> Iterator[str]:
+    limits = check.limits
+    where = "below" if limits.falling else "from"
+    steps = [("note", limits.note), ("warns", limits.warn), ("fails", limits.fail)]
+    reached = [f"{name} {where} {show(at, check.unit)}" for name, at in steps if at is not None]
+    yield f"### {check.id}"
+    yield f"{check.title}. {check.why}"
+    yield "\n".join(
+        [
+            f"- measures: {' '.join(about.split())}",
+            f"- limits: {', '.join(reached) or 'its SQL decides'}",
+            f"- next: {check.next}",
+        ]
+    )
+
+
 def queries() -> str:
     """The named statements."""
     parts = [
@@ -379,6 +428,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "functions.md": functions,
     "roles.md": roles,
     "queries.md": queries,
+    "checks.md": checks,
     "errors.md": error_codes,
 }
 

@@ -16,6 +16,7 @@ import pytest
 from tests.cli.program import Vsl, new_home, remove_home
 from tests.cli.stem import Stem
 from tests.schema.kit import MODELS, Session
+from tests.support.pgbouncer import RunningPgBouncer
 from tests.support.servers import PLAIN_ROLE, ServerPool, TestServer, database_name
 
 Connection = psycopg.Connection[Any]
@@ -43,6 +44,13 @@ class NewDatabase(Protocol):
 
     def __call__(self, server: TestServer, *, schema: Path | None = None) -> str:
         """The URL of a new database: empty and of the plain role, or a clone with ``schema``."""
+
+
+class NewPgBouncer(Protocol):
+    """Type of the fixture ``new_pgbouncer``."""
+
+    def __call__(self, url: str, **settings: Any) -> RunningPgBouncer:
+        """A PgBouncer in front of a database, stopped when the test ends."""
 
 
 class Psql(Protocol):
@@ -125,6 +133,29 @@ def role_url(servers: ServerPool) -> Callable[[str, str], str]:
         return server.url(database_name(database), server.login_for(role))
 
     return url
+
+
+@pytest.fixture
+def new_pgbouncer(
+    servers: ServerPool,
+    new_database: NewDatabase,  # noqa: ARG001 (it stops before its database is dropped)
+) -> Iterator[NewPgBouncer]:
+    """``new_pgbouncer(database)``: a PgBouncer of its own, in transaction mode; see its class."""
+    made: list[RunningPgBouncer] = []
+
+    def make(url: str, **settings: Any) -> RunningPgBouncer:
+        made.append(RunningPgBouncer(servers.of(url), database_name(url), **settings))
+        return made[-1]
+
+    yield make
+    for bouncer in made:
+        bouncer.close()
+
+
+@pytest.fixture
+def pgbouncer(database: str, new_pgbouncer: NewPgBouncer) -> RunningPgBouncer:
+    """A PgBouncer in front of ``database``; ``pgbouncer.url()`` is its address."""
+    return new_pgbouncer(database)
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 -- Everything of VSL's in this database, each object by name with its definition, its owner, its comment and its grants.
+-- thing: what an owner, a comment or grants are about, or the table that an object belongs to. role: the owner, or who is granted to.
 WITH relations AS MATERIALIZED (
     SELECT c.*, n.nspname, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name,
         CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence' WHEN 'c' THEN 'type' ELSE 'table' END AS kind
@@ -13,15 +14,15 @@ WITH relations AS MATERIALIZED (
             )
         )
 ),
--- What a description or a grant can be attached to. subid: the column's number, or 0.
-things (classid, objid, subid, name, definition, owner, acl) AS (
-    SELECT 'pg_namespace'::regclass, n.oid, 0, 'schema ' || quote_ident(n.nspname), '', n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner))
+-- What a description or a grant can be attached to. subid: the column's number, or 0. whole: what it is a part of.
+things (classid, objid, subid, whole, name, definition, owner, acl) AS (
+    SELECT 'pg_namespace'::regclass, n.oid, 0, NULL, 'schema ' || quote_ident(n.nspname), '', n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner))
     FROM pg_catalog.pg_namespace n
     WHERE n.nspname = 'vsl'
     UNION ALL
     -- Of the schema that others use too, only what our roles may do there.
     SELECT
-        'pg_namespace'::regclass, n.oid, 0, 'schema public', NULL, NULL::oid,
+        'pg_namespace'::regclass, n.oid, 0, NULL, 'schema public', NULL, NULL::oid,
         (
             SELECT array_agg(makeaclitem(a.grantee, a.grantor, a.privilege_type, a.is_grantable))
             FROM aclexplode(n.nspacl) a
@@ -32,7 +33,7 @@ things (classid, objid, subid, name, definition, owner, acl) AS (
     WHERE n.nspname = 'public'
     UNION ALL
     SELECT
-        'pg_class'::regclass, r.oid, 0, r.kind || ' ' || r.name,
+        'pg_class'::regclass, r.oid, 0, NULL, r.kind || ' ' || r.name,
         concat_ws(
             '; ',
             CASE
@@ -59,7 +60,7 @@ things (classid, objid, subid, name, definition, owner, acl) AS (
     FROM relations r
     UNION ALL
     SELECT
-        'pg_class'::regclass, r.oid, a.attnum, 'column ' || r.name || '.' || quote_ident(a.attname),
+        'pg_class'::regclass, r.oid, a.attnum, r.kind || ' ' || r.name, 'column ' || r.name || '.' || quote_ident(a.attname),
         concat_ws(
             ' ',
             -- Its place among those that are left, since dropped columns keep theirs.
@@ -82,13 +83,13 @@ things (classid, objid, subid, name, definition, owner, acl) AS (
     WHERE r.relkind <> 'S'
     UNION ALL
     SELECT
-        'pg_constraint'::regclass, c.oid, 0, 'constraint ' || quote_ident(c.conname) || ' on ' || r.name,
+        'pg_constraint'::regclass, c.oid, 0, r.kind || ' ' || r.name, 'constraint ' || quote_ident(c.conname) || ' on ' || r.name,
         concat_ws('; ', pg_get_constraintdef(c.oid), CASE WHEN NOT c.convalidated THEN 'not validated' END), NULL, NULL
     FROM relations r
     JOIN pg_catalog.pg_constraint c ON c.conrelid = r.oid
     UNION ALL
     SELECT
-        'pg_class'::regclass, i.indexrelid, 0, 'index ' || quote_ident(x.relname) || ' on ' || r.name,
+        'pg_class'::regclass, i.indexrelid, 0, r.kind || ' ' || r.name, 'index ' || quote_ident(x.relname) || ' on ' || r.name,
         concat_ws(
             '; ', pg_get_indexdef(i.indexrelid), CASE WHEN NOT i.indisvalid THEN 'invalid' END, CASE WHEN i.indisclustered THEN 'clustered' END,
             CASE WHEN i.indisreplident THEN 'replica identity' END,
@@ -100,18 +101,18 @@ things (classid, objid, subid, name, definition, owner, acl) AS (
     JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
     UNION ALL
     SELECT
-        'pg_trigger'::regclass, g.oid, 0, 'trigger ' || quote_ident(g.tgname) || ' on ' || r.name,
+        'pg_trigger'::regclass, g.oid, 0, r.kind || ' ' || r.name, 'trigger ' || quote_ident(g.tgname) || ' on ' || r.name,
         concat_ws('; ', pg_get_triggerdef(g.oid), CASE g.tgenabled WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'on replicas' WHEN 'A' THEN 'always' END),
         NULL, NULL
     FROM relations r
     JOIN pg_catalog.pg_trigger g ON g.tgrelid = r.oid AND NOT g.tgisinternal
     UNION ALL
-    SELECT 'pg_rewrite'::regclass, w.oid, 0, 'rule ' || quote_ident(w.rulename) || ' on ' || r.name, pg_get_ruledef(w.oid), NULL, NULL
+    SELECT 'pg_rewrite'::regclass, w.oid, 0, r.kind || ' ' || r.name, 'rule ' || quote_ident(w.rulename) || ' on ' || r.name, pg_get_ruledef(w.oid), NULL, NULL
     FROM relations r
     JOIN pg_catalog.pg_rewrite w ON w.ev_class = r.oid AND w.rulename <> '_RETURN'
     UNION ALL
     SELECT
-        'pg_policy'::regclass, p.oid, 0, 'policy ' || quote_ident(p.polname) || ' on ' || r.name,
+        'pg_policy'::regclass, p.oid, 0, r.kind || ' ' || r.name, 'policy ' || quote_ident(p.polname) || ' on ' || r.name,
         concat_ws(
             '; ', 'for ' || p.polcmd::text, CASE WHEN p.polpermissive THEN 'permissive' ELSE 'restrictive' END,
             'to ' || (SELECT string_agg(CASE u.member WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(u.member) END, ', ' ORDER BY 1) FROM unnest(p.polroles) AS u (member)),
@@ -121,19 +122,19 @@ things (classid, objid, subid, name, definition, owner, acl) AS (
     FROM relations r
     JOIN pg_catalog.pg_policy p ON p.polrelid = r.oid
     UNION ALL
-    SELECT 'pg_statistic_ext'::regclass, s.oid, 0, 'statistics ' || quote_ident(s.stxname) || ' on ' || r.name, pg_get_statisticsobjdef(s.oid), NULL, NULL
+    SELECT 'pg_statistic_ext'::regclass, s.oid, 0, r.kind || ' ' || r.name, 'statistics ' || quote_ident(s.stxname) || ' on ' || r.name, pg_get_statisticsobjdef(s.oid), NULL, NULL
     FROM relations r
     JOIN pg_catalog.pg_statistic_ext s ON s.stxrelid = r.oid
     UNION ALL
     SELECT
-        'pg_proc'::regclass, p.oid, 0, 'function vsl.' || quote_ident(p.proname) || '(' || pg_get_function_identity_arguments(p.oid) || ')',
+        'pg_proc'::regclass, p.oid, 0, NULL, 'function vsl.' || quote_ident(p.proname) || '(' || pg_get_function_identity_arguments(p.oid) || ')',
         CASE p.prokind WHEN 'a' THEN 'aggregate' ELSE pg_get_functiondef(p.oid) END,
         p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
     FROM pg_catalog.pg_proc p
     WHERE p.pronamespace = to_regnamespace('vsl')
     UNION ALL
     SELECT
-        'pg_type'::regclass, t.oid, 0, 'type vsl.' || quote_ident(t.typname),
+        'pg_type'::regclass, t.oid, 0, NULL, 'type vsl.' || quote_ident(t.typname),
         concat_ws(
             '; ', t.typtype::text, nullif(format_type(t.typbasetype, t.typtypmod), '-'), t.typdefault,
             (SELECT string_agg(e.enumlabel, ', ' ORDER BY e.enumsortorder) FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid),
@@ -143,19 +144,27 @@ things (classid, objid, subid, name, definition, owner, acl) AS (
     FROM pg_catalog.pg_type t
     WHERE t.typnamespace = to_regnamespace('vsl') AND t.typtype IN ('d', 'e', 'r')
 )
-SELECT t.name, t.definition FROM things t WHERE t.definition IS NOT NULL
+SELECT 'object' AS kind, t.name, t.definition, t.whole AS thing, NULL::text AS role
+FROM things t
+WHERE t.definition IS NOT NULL
 UNION ALL
-SELECT 'owner of ' || t.name, pg_get_userbyid(t.owner) FROM things t WHERE t.owner IS NOT NULL
+SELECT 'owner', 'owner of ' || t.name, pg_get_userbyid(t.owner), t.name, pg_get_userbyid(t.owner)
+FROM things t
+WHERE t.owner IS NOT NULL
 UNION ALL
-SELECT 'comment on ' || t.name, d.description
+SELECT 'comment', 'comment on ' || t.name, d.description, t.name, NULL
 FROM things t
 JOIN pg_catalog.pg_description d ON d.classoid = t.classid AND d.objoid = t.objid AND d.objsubid = t.subid
 WHERE t.definition IS NOT NULL
 UNION ALL
 SELECT
-    'grants on ' || t.name || ' to ' || CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(g.grantee) END,
-    string_agg(DISTINCT g.privilege_type || CASE WHEN g.is_grantable THEN ' with grant option' ELSE '' END, ', ')
+    'grants', 'grants on ' || t.name || ' to ' || g.grantee, string_agg(DISTINCT g.privilege, ', '), t.name, g.grantee
 FROM things t
-CROSS JOIN LATERAL aclexplode(t.acl) g
+CROSS JOIN LATERAL (
+    SELECT
+        CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee) END AS grantee,
+        a.privilege_type || CASE WHEN a.is_grantable THEN ' with grant option' ELSE '' END AS privilege
+    FROM aclexplode(t.acl) a
+) g
 GROUP BY t.name, g.grantee
-ORDER BY 1;
+ORDER BY 2;

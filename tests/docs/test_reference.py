@@ -16,7 +16,7 @@ from tests.conftest import Connect
 from tests.docs.pages import ROOT
 
 from vsl import config, errors
-from vsl.cli.commands import app
+from vsl.cli.commands import make_app
 
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
 
@@ -65,7 +65,7 @@ def test_the_pages_are_up_to_date() -> None:
 
 def test_every_command_has_its_section() -> None:
     headings = set(re.findall(r"^##+ (.+)$", reference("commands.md"), re.M))
-    missing = set(_commands(typer.main.get_command(app), "vsl")) - headings
+    missing = set(_commands(typer.main.get_command(make_app()), "vsl")) - headings
     assert not missing
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import takewhile
 from typing import Any
 from uuid import UUID
 
@@ -33,10 +34,11 @@ def test_each_file_is_declared_and_each_declaration_has_its_file() -> None:
 
 @pytest.mark.parametrize("kind", kinds(), ids=lambda kind: str(kind.__name__))
 def test_each_file_says_first_what_it_is_for(kind: Any) -> None:
-    first, *rest = statement_text(kind).splitlines()
-    assert first.startswith("-- ")
-    assert first.endswith((".", ";"))
-    assert any(line and not line.startswith("--") for line in rest)
+    lines = statement_text(kind).splitlines()
+    comment = list(takewhile(lambda line: line.startswith("-- "), lines))
+    assert comment
+    assert comment[-1].endswith((".", ";"))
+    assert any(line and not line.startswith("--") for line in lines[len(comment) :])
     assert kind.__doc__
 
 

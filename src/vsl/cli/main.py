@@ -19,9 +19,9 @@ def main() -> None:
     """The program."""
     try:
         # Loading takes a moment, in which an impatient person may press Ctrl-C already.
-        from vsl.cli.commands import app
+        from vsl.cli.commands import make_app
 
-        status = run(app)
+        status = run(make_app(sys.argv[1:]))
     except KeyboardInterrupt:
         status = INTERRUPTED
     sys.exit(status)

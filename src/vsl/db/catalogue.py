@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from vsl.db.faults import translated
 from vsl.db.statement import Connection, execute, fetch
-from vsl.db.statements import Catalogue, UsePublic
+from vsl.db.statements import Catalogue, CatalogueObject, UsePublic
 
 _SHOWN = 200  # characters of a definition
 
@@ -22,11 +22,15 @@ async def fingerprint(connection: Connection) -> dict[str, str]:
     on …``, ``grants on function … to vsl_app``. Rows of tables are no part of it, and neither are
     objects of others beside VSL's in schema ``public``. Raises ``DatabaseError``.
     """
+    return {found.name: found.definition for found in await list_objects(connection)}
+
+
+async def list_objects(connection: Connection) -> list[CatalogueObject]:
+    """The same with what each is about and which role. Raises ``DatabaseError``."""
     async with translated(), connection.transaction():
         # PostgreSQL prints names with their schema or without, as this setting has it.
         await execute(connection, UsePublic())
-        objects = await fetch(connection, Catalogue())
-    return {found.name: found.definition for found in objects}
+        return await fetch(connection, Catalogue())
 
 
 def difference(expected: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
@@ -43,8 +47,13 @@ def _describe(name: str, expected: str | None, found: str | None) -> str:
         return f"missing: {name}"
     if expected is None:
         return f"not expected: {name}"
+    return f"changed: {name}: {excerpts(expected, found)}"
+
+
+def excerpts(expected: str, found: str) -> str:
+    """Two definitions, each on one line; of long ones, what stands around their difference."""
     where = _first_difference(expected, found)
-    return f"changed: {name}: expected {_excerpt(expected, where)}, found {_excerpt(found, where)}"
+    return f"expected {_excerpt(expected, where)}, found {_excerpt(found, where)}"
 
 
 def _first_difference(one: str, other: str) -> int:

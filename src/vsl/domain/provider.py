@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, Protocol
 from uuid import UUID
 
@@ -79,6 +80,56 @@ class Provider(Protocol):
 
     async def cancel(self, request: PredictionRequest) -> None:
         """Ask for a running prediction to be stopped; one that is not there is no error."""
+
+    def fetch(self, source: OutputSource) -> AsyncIterator[bytes]:
+        """The bytes of one output file, in chunks."""
+
+    async def close(self) -> None:
+        """Give back connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What a provider's list says of a prediction whose answer was lost.
+
+    matches: predictions that can be this attempt's; more than one cannot be told apart. complete:
+    whether the list was read back to before the attempt began, at a time when whatever was made by
+    then is in it: only then does no match mean that nothing was made.
+    """
+
+    matches: Sequence[Prediction]
+    complete: bool
+
+
+class RemoteProvider(Protocol):
+    """Who runs models and remembers predictions: they are made, and read until they end.
+
+    Every method raises ``ProviderError`` when it gets no usable answer.
+    """
+
+    @property
+    def name(self) -> str:
+        """The word in ``model_configurations.provider``."""
+
+    async def create(self, request: PredictionRequest) -> Prediction:
+        """Make a prediction: one request, never sent again by itself.
+
+        The answer has a ``provider_id`` and may be final already. Raises ``AnswerLost`` when it is
+        not known whether one was made; any other ``ProviderError`` says that none was:
+        ``Throttled`` when the account has to wait.
+        """
+
+    async def read(self, provider_id: str, request: PredictionRequest) -> Prediction:
+        """The present state of a prediction. Raises ``Throttled`` as well."""
+
+    async def find(self, request: PredictionRequest, *, since: datetime) -> Sweep:
+        """Look for the prediction of an attempt that began at ``since`` and whose answer was lost.
+
+        Raises ``Throttled`` as well.
+        """
+
+    async def stop(self, provider_id: str, request: PredictionRequest) -> None:
+        """Ask for a prediction to be stopped; one that has ended is no error."""
 
     def fetch(self, source: OutputSource) -> AsyncIterator[bytes]:
         """The bytes of one output file, in chunks."""

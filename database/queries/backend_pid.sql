@@ -1,0 +1,2 @@
+-- The process that serves this statement.
+SELECT pg_backend_pid();

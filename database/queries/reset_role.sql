@@ -1,0 +1,2 @@
+-- Be the login again, whoever a file has become.
+RESET ROLE;

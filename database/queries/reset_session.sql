@@ -1,0 +1,2 @@
+-- Undo what a file has set for the whole session.
+RESET ALL;

@@ -1,9 +1,0 @@
-"""``vsl db``: maintenance, tuning and pooling."""
-
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping
-from typing import Any
-
-#: The verbs of this file, by name.
-VERBS: Mapping[str, Callable[..., Any]] = {}
