@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
 import pytest
-from psycopg import sql
 from tests.cli.program import CANARY, Vsl
+from tests.conftest import NewDatabase
 from tests.support.servers import TestServer, database_name
 
 from vsl.db.files import migrations
@@ -26,11 +27,8 @@ NEEDING = (
 )
 ON = Callable[[str], Vsl]
 SECRET = "s3cr3t-of-nobody"
-#: What V1.2.0 added to the ledger.
-NEWER_COLUMNS = (
-    "origin", "sha256", "meaning", "applied_text", "mode", "state", "statements_done",
-    "duration_ms", "applied_by", "program_version", "error",
-)  # fmt: skip
+#: The whole schema as version 1.1.0 had it.
+RELEASED = Path(__file__).parents[1] / "migrations" / "released" / "1.1.0.sql"
 
 
 def over_tcp(server: TestServer, name: str, *, user: str = "vsl", password: str) -> str:
@@ -65,20 +63,14 @@ def test_a_database_without_vsl(empty_database: str, on: ON) -> None:
     assert "VSL is not installed in this database" in vsl("db", "status").out
 
 
-def test_an_older_schema(database: str, on: ON) -> None:
-    newest = migrations()[-1]
-    with psycopg.connect(database, autocommit=True) as connection:
-        # As VSL 1.1.0 left it.
-        connection.execute("DROP TABLE vsl.audit_entries, vsl.health_snapshots CASCADE")
-        for column in NEWER_COLUMNS:
-            statement = sql.SQL("ALTER TABLE schema_migrations DROP COLUMN {}")
-            connection.execute(statement.format(sql.Identifier(column)))
-        connection.execute("DELETE FROM schema_migrations WHERE version = %s", [newest.version])
-        connection.execute("DELETE FROM vsl.repeatables")
-    vsl = on(database)
-    refused(vsl, 1, f"older than this program: it lacks {newest.version}", "Run `vsl db migrate`.")
+def test_an_older_schema(server: TestServer, new_database: NewDatabase, on: ON) -> None:
+    vsl = on(new_database(server, schema=RELEASED))
+    newer = [m.version for m in migrations() if m.order > (1, 1)]
+    refused(
+        vsl, 1, f"older than this program: it lacks {', '.join(newer)}", "Run `vsl db migrate`."
+    )
     assert vsl("db", "status").status == 1
-    assert newest.version in vsl.json("db", "migrate")["applied"]
+    assert vsl.json("db", "migrate")["applied"] == newer
     assert vsl("jobs", "list").status == 0
     assert vsl.json("db", "migrate") == {"applied": [], "reapplied": []}
     assert "The schema is up to date." in vsl("db", "migrate").out

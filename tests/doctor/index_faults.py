@@ -183,7 +183,7 @@ double_index = running(
     "CREATE INDEX one ON orders (a, lower(b) DESC) WHERE a > 0",
     "CREATE INDEX  the_other_one  ON  orders (a, lower(b) DESC)  WHERE  a > 0",
 )
-double_of_ours = running("CREATE INDEX mine ON jobs (created_at DESC)")
+double_of_ours = running("CREATE INDEX mine on jobs (created_at)")
 double_of_a_constraint = running(
     "CREATE TABLE orders (a integer, b text)",
     "CREATE UNIQUE INDEX mine ON orders (a)",
