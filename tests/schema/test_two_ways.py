@@ -47,7 +47,7 @@ async def test_by_a_plain_owner(
     assert rows(Session(connect(migrated))) == rows(Session(connect(fresh)))
 
 
-@pytest.mark.parametrize("login", ["vsl", "somebody"])
+@pytest.mark.parametrize("login", ["vsl", "another_superuser"])
 async def test_by_a_superuser(
     login: str, server: TestServer, new_database: NewDatabase, connect: Connect
 ) -> None:
@@ -57,12 +57,12 @@ async def test_by_a_superuser(
     if login != "vsl":
         # A superuser whose name is no schema's; vsl's would find schema vsl first.
         admin.run(
-            "DO $$ BEGIN IF to_regrole('somebody') IS NULL THEN "
-            "CREATE ROLE somebody LOGIN SUPERUSER; END IF; END $$"
+            "DO $$ BEGIN IF to_regrole('another_superuser') IS NULL THEN "
+            "CREATE ROLE another_superuser LOGIN SUPERUSER; END IF; END $$"
         )
         admin.run(
             "UPDATE pg_authid SET rolpassword = (SELECT rolpassword FROM pg_authid WHERE rolname"
-            " = 'vsl') WHERE rolname = 'somebody'"
+            " = 'vsl') WHERE rolname = 'another_superuser'"
         )
     migrated = server.url(database_name(empty), login)
     await migrate(migrated)
