@@ -82,17 +82,22 @@ BEGIN
             ('vsl_app', 'EXECUTE', 'FUNCTION vsl.uuid7(), vsl.by_function(), vsl.check_job(public.jobs), '
                 'vsl.check_move(text, text, text), vsl.check_model_of_job(public.jobs), '
                 'vsl.submit_job(text, text, text, jsonb, jsonb, text, boolean), vsl.cancel_job(text), vsl.retry_job(text), '
+                'vsl.resolve_job(text, text, text), '
                 'vsl.list_attempts(text)'),
             ('vsl_worker', 'USAGE', 'SCHEMA vsl'),
             ('vsl_worker', 'SELECT', 'TABLE public.schema_migrations, public.model_configurations'),
             ('vsl_worker', 'EXECUTE', 'FUNCTION vsl.claim_jobs(text, text[], integer, double precision), '
                 'vsl.begin_attempts(uuid[], bigint[]), '
-                'vsl.record_prediction(uuid, text, text, jsonb, jsonb, double precision, boolean), '
+                'vsl.record_prediction(uuid, text, text, jsonb, jsonb, double precision, boolean, boolean, double precision), '
                 'vsl.finish_jobs(jsonb), '
                 'vsl.fail_job(uuid, bigint, uuid, text, text, boolean, double precision), '
                 'vsl.extend_leases(uuid[], bigint[], double precision), vsl.hand_back_jobs(uuid[], bigint[]), '
+                'vsl.release_jobs(uuid[], bigint[], double precision[]), vsl.free_predictions(uuid, text[]), '
+                'vsl.defer_job(uuid, bigint, double precision, text, text, boolean, boolean), '
                 'vsl.rescue_jobs(integer), vsl.next_due(text[]), '
-                'vsl.doom_objects(text[], text, text), vsl.take_doomed(text, integer), vsl.drop_doomed(bigint[])'),
+                'vsl.doom_objects(text[], text, text), vsl.take_doomed(text, integer), vsl.drop_doomed(bigint[]), '
+                'vsl.list_stored(text, uuid, integer), vsl.judge_objects(text[], bigint[], text), '
+                'vsl.name_outputs(uuid[]), vsl.mark_outputs(uuid[], text)'),
             ('vsl_reader', 'USAGE', 'SCHEMA vsl'),
             ('vsl_reader', 'SELECT', 'TABLE vsl.repeatables, ' || v_contract),
             ('vsl_reader', 'EXECUTE', 'FUNCTION vsl.list_attempts(text)'),
@@ -104,7 +109,7 @@ BEGIN
                 'cancel_requested_at, driven)', 'TABLE public.jobs'),
             ('vsl_monitor', 'SELECT (id, job_id, attempt_id, media_type, file_type, file_size, ordinal, created_at)', 'TABLE public.media_outputs'),
             ('vsl_monitor', 'SELECT (id, job_id, run, number, provider, model_id, epoch, started_at, ended_at, outcome, '
-                'provider_status, processing_time, cost, error_code)', 'TABLE vsl.attempts'),
+                'provider_status, processing_time, cost, error_code, outputs_expire_at)', 'TABLE vsl.attempts'),
             ('vsl_monitor', 'SELECT', 'TABLE vsl.health_snapshots, vsl.audit_entries'),
             ('vsl_monitor', 'SELECT', 'ALL SEQUENCES IN SCHEMA vsl'),
             ('vsl_monitor', 'EXECUTE', 'FUNCTION vsl.record_act(text, text, jsonb), vsl.measure_health(), '

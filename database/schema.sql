@@ -336,8 +336,9 @@ CREATE TABLE public.user_preferences (
 CREATE TABLE vsl.dispatch (
     job_id uuid PRIMARY KEY,
     lane text NOT NULL,
-    -- submit: to be sent, or sent and not answered. wait: the provider works. collect: its outputs
-    -- are being stored. backoff: the last attempt failed, the next is due at due_at.
+    -- submit: to be sent, or sent and not answered. wait: the provider works. unknown: whether the
+    -- provider works is not known, since its answer was lost. collect: its outputs are being stored.
+    -- backoff: the last attempt failed, the next is due at due_at.
     phase text NOT NULL DEFAULT 'submit',
     due_at timestamptz NOT NULL DEFAULT now(),
     -- The claim's number, from vsl.epoch_seq; 0 before the first claim.
@@ -355,7 +356,7 @@ CREATE TABLE vsl.dispatch (
     cancel_requested boolean NOT NULL DEFAULT false,
     -- US dollars set aside for this run.
     held numeric(18, 8) NOT NULL,
-    CONSTRAINT dispatch_phase_known CHECK (phase IN ('submit', 'wait', 'collect', 'backoff')),
+    CONSTRAINT dispatch_phase_known CHECK (phase IN ('submit', 'wait', 'collect', 'backoff', 'unknown')),
     CONSTRAINT dispatch_held_has_lease CHECK ((worker IS NULL) = (lease_until IS NULL))
 ) WITH (
     -- Heartbeats change lease_until, which no index holds: with room on the page they are cheap.
@@ -401,6 +402,8 @@ CREATE TABLE vsl.attempts (
     -- The provider's output value without the bytes of files.
     output jsonb,
     metrics jsonb,
+    -- When the provider may remove its files; NULL while there are none, or it keeps them.
+    outputs_expire_at timestamptz,
     CONSTRAINT attempts_outcome_known CHECK (outcome IN ('completed', 'failed', 'cancelled')),
     CONSTRAINT attempts_ended_has_outcome CHECK ((outcome IS NULL) = (ended_at IS NULL)),
     CONSTRAINT attempts_cost_not_negative CHECK (cost >= 0)
@@ -409,6 +412,20 @@ COMMENT ON TABLE vsl.attempts IS 'One submission of a job to a provider.';
 
 -- A job's attempts in order; also the foreign key's look-up.
 CREATE UNIQUE INDEX attempts_job_id_number_idx ON vsl.attempts (job_id, number);
+
+-- ------------ tables/predictions.sql
+
+-- Which attempt a paid prediction belongs to: to one only, for ever, also when two jobs with the same
+-- input look for a lost one at once. Rows are only added, and stay when their jobs go.
+CREATE TABLE vsl.predictions (
+    provider text NOT NULL,
+    -- The provider's own identifier.
+    provider_id text NOT NULL,
+    attempt_id uuid NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (provider, provider_id)
+);
+COMMENT ON TABLE vsl.predictions IS 'Which attempt a paid prediction belongs to.';
 
 -- ------------ tables/ledger_entries.sql
 
@@ -1067,6 +1084,10 @@ COMMENT ON FUNCTION vsl.submit_job(text, text, text, jsonb, jsonb, text, boolean
 -- Statistics are often wrong here, since a queue fills and empties faster than they are gathered, and
 -- a plan that a session made while the tables were small is kept when they have grown. With one way
 -- left, the three that every job passes through need no plan of their own for each call.
+-- Of an attempt under way it also tells what is known, so that a prediction that was made is followed
+-- and not made again. `edited`: the job or its model was changed since its attempt began, so that what was sent is
+-- not known any more.
+DROP FUNCTION IF EXISTS vsl.claim_jobs(text, text[], integer, double precision);
 CREATE OR REPLACE FUNCTION vsl.claim_jobs(p_worker text, p_lanes text[], p_limit integer, p_lease_seconds double precision)
 RETURNS TABLE (
     id uuid,
@@ -1087,7 +1108,16 @@ RETURNS TABLE (
     provider text,
     configuration jsonb,
     supported_parameters jsonb,
-    timeout_seconds integer
+    timeout_seconds integer,
+    estimated_time integer,
+    attempt_number smallint,
+    attempt_started_at timestamptz,
+    attempt_seconds double precision,
+    provider_id text,
+    provider_status text,
+    output jsonb,
+    output_seconds_left double precision,
+    edited boolean
 )
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -1136,10 +1166,28 @@ BEGIN
     SELECT
         c.job_id, j.job_id, c.epoch, c.phase, c.run, c.attempt_id, c.attempts, c.rescues, c.cancel_requested,
         j.media_type, j.model_id, j.user_id, j.prompt, j.parameters, j.created_at,
-        m.provider, m.configuration, m.supported_parameters, m.timeout_seconds
+        m.provider,
+        CASE
+            WHEN num_nonnulls(m.replicate_owner, m.replicate_model, m.replicate_version) = 0 THEN m.configuration
+            ELSE m.configuration || jsonb_strip_nulls(jsonb_build_object(
+                'owner', m.replicate_owner, 'name', m.replicate_model, 'version', m.replicate_version
+            ))
+        END,
+        m.supported_parameters, m.timeout_seconds, j.estimated_time,
+        a.number, a.started_at, extract(epoch FROM now() - a.started_at)::double precision,
+        a.provider_id, a.provider_status, a.output, extract(epoch FROM a.outputs_expire_at - now())::double precision,
+        -- What VSL's own functions write while an attempt is unanswered leaves updated_at alone, or
+        -- is the wish to cancel.
+        coalesce(
+            a.provider_id IS NULL AND (
+                j.updated_at > a.started_at AND j.updated_at IS DISTINCT FROM j.cancel_requested_at
+                OR m.updated_at > a.started_at
+            ), false
+        )
     FROM claimed c
     JOIN public.jobs j ON j.id = c.job_id
     JOIN public.model_configurations m ON m.model_id = j.model_id
+    LEFT JOIN vsl.attempts a ON a.id = c.attempt_id
     ORDER BY c.due_at;
 END
 $$;
@@ -1235,9 +1283,12 @@ COMMENT ON FUNCTION vsl.begin_attempts(uuid[], bigint[]) IS 'Commits the intent 
 
 -- Records what a provider said of an attempt. Guarded by the attempt, not by a claim: the word is
 -- the provider's, whoever brings it. p_collectable says that the outputs can be fetched from what
--- is recorded, so that the job need not be submitted again to get them. Answers whether the attempt
--- was still under way.
+-- is recorded, so that the job need not be submitted again to get them; p_kept_seconds, how long the
+-- provider keeps them from now on. p_remembered says that the provider can be asked for the prediction
+-- by its id: the job waits for it, and no other attempt may have it. Answers whether the attempt was
+-- still under way.
 -- Its planner settings: see claim_jobs.
+DROP FUNCTION IF EXISTS vsl.record_prediction(uuid, text, text, jsonb, jsonb, double precision, boolean);
 CREATE OR REPLACE FUNCTION vsl.record_prediction(
     p_attempt uuid,
     p_provider_id text,
@@ -1245,7 +1296,9 @@ CREATE OR REPLACE FUNCTION vsl.record_prediction(
     p_output jsonb,
     p_metrics jsonb,
     p_processing_time double precision,
-    p_collectable boolean
+    p_collectable boolean,
+    p_remembered boolean DEFAULT false,
+    p_kept_seconds double precision DEFAULT NULL
 ) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, vsl, pg_temp
@@ -1258,21 +1311,48 @@ AS $$
 DECLARE
     v_job uuid;
     v_provider text;
+    v_provider_id text;
+    v_phase text;
 BEGIN
     SELECT a.job_id, a.provider INTO v_job, v_provider FROM vsl.attempts a WHERE a.id = p_attempt;
-    PERFORM FROM vsl.dispatch d WHERE d.job_id = v_job AND d.attempt_id = p_attempt FOR UPDATE;
+    SELECT d.phase INTO v_phase FROM vsl.dispatch d WHERE d.job_id = v_job AND d.attempt_id = p_attempt FOR UPDATE;
     IF NOT FOUND THEN
         RETURN false;
+    END IF;
+    IF p_remembered THEN
+        -- Read under the lock: two may bring the word at once.
+        SELECT a.provider_id INTO v_provider_id FROM vsl.attempts a WHERE a.id = p_attempt;
+        IF v_provider_id IS NULL THEN
+            INSERT INTO vsl.predictions (provider, provider_id, attempt_id)
+            VALUES (v_provider, p_provider_id, p_attempt)
+            ON CONFLICT (provider, provider_id) DO NOTHING;
+            IF NOT FOUND THEN
+                RAISE EXCEPTION USING
+                    ERRCODE = 'VS002',
+                    MESSAGE = format('prediction %L belongs to another attempt', left(p_provider_id, 255));
+            END IF;
+        ELSIF v_provider_id <> p_provider_id THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VS002',
+                MESSAGE = format('the attempt has another prediction than %L', left(p_provider_id, 255));
+        END IF;
     END IF;
     UPDATE vsl.attempts a
     SET provider_id = coalesce(p_provider_id, a.provider_id),
         provider_status = p_provider_status,
         output = coalesce(p_output, a.output),
         metrics = coalesce(p_metrics, a.metrics),
-        processing_time = coalesce(p_processing_time, a.processing_time)
+        processing_time = coalesce(p_processing_time, a.processing_time),
+        outputs_expire_at = coalesce(a.outputs_expire_at, now() + make_interval(secs => p_kept_seconds))
     WHERE a.id = p_attempt;
     IF p_collectable THEN
         UPDATE vsl.dispatch d SET phase = 'collect' WHERE d.job_id = v_job;
+    ELSIF p_remembered AND v_phase IN ('submit', 'unknown') THEN
+        -- Otherwise late words, which do not take a job back from collecting.
+        UPDATE vsl.dispatch d SET phase = 'wait' WHERE d.job_id = v_job;
+    END IF;
+    IF p_remembered AND v_phase = 'unknown' THEN
+        UPDATE public.jobs j SET error_code = NULL, error_message = NULL WHERE j.id = v_job AND j.error_code IS NOT NULL;
     END IF;
     IF v_provider = 'replicate' AND p_provider_id IS NOT NULL THEN
         UPDATE public.jobs j SET replicate_id = p_provider_id, updated_at = now()
@@ -1281,26 +1361,27 @@ BEGIN
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION vsl.record_prediction(uuid, text, text, jsonb, jsonb, double precision, boolean) IS 'Records what a provider said of an attempt.';
+COMMENT ON FUNCTION vsl.record_prediction(uuid, text, text, jsonb, jsonb, double precision, boolean, boolean, double precision) IS 'Records what a provider said of an attempt.';
 
 -- ------------ functions/parse_results.sql
 
 -- The results of finish_jobs as rows, one for each job; of a job named twice, the first.
+DROP FUNCTION IF EXISTS vsl.parse_results(jsonb);
 CREATE OR REPLACE FUNCTION vsl.parse_results(p_results jsonb)
 RETURNS TABLE (
     job_id uuid, attempt_id uuid, epoch bigint, outcome text, processing_time numeric,
-    error_code text, error_message text, outputs jsonb
+    error_code text, error_message text, outputs jsonb, spent boolean
 )
 LANGUAGE sql IMMUTABLE ROWS 10
 BEGIN ATOMIC
     SELECT DISTINCT ON (r.job_id)
         r.job_id, r.attempt_id, r.epoch, r.outcome, r.processing_time, r.error_code, r.error_message,
-        coalesce(r.outputs, '[]')
+        coalesce(r.outputs, '[]'), coalesce(r.spent, false)
     FROM ROWS FROM (jsonb_to_recordset(p_results) AS (
         job_id uuid, attempt_id uuid, epoch bigint, outcome text, processing_time numeric,
-        error_code text, error_message text, outputs jsonb
+        error_code text, error_message text, outputs jsonb, spent boolean
     )) WITH ORDINALITY AS r (
-        job_id, attempt_id, epoch, outcome, processing_time, error_code, error_message, outputs, place
+        job_id, attempt_id, epoch, outcome, processing_time, error_code, error_message, outputs, spent, place
     )
     ORDER BY r.job_id, r.place;
 END;
@@ -1347,7 +1428,8 @@ BEGIN
         array_agg(CASE WHEN l.outcome <> 'completed' OR (l.attempt_id IS NOT NULL AND jsonb_array_length(l.outputs) > 0) THEN l.outcome END),
         array_agg(l.processing_time),
         array_agg(l.error_code), array_agg(left(l.error_message, 2000)), array_agg(l.outputs),
-        array_agg(CASE WHEN l.outcome = 'completed' THEN l.held ELSE 0 END),
+        -- What an outcome costs is decided here and nowhere else; NULL releases the hold.
+        array_agg(CASE WHEN l.outcome = 'completed' OR l.spent THEN l.held END),
         array_agg(l.run), array_agg(l.attempts), array_agg(l.held)
     INTO
         v_live, v_attempts, v_epochs, v_outcomes, v_times, v_codes, v_messages, v_outputs,
@@ -1378,7 +1460,7 @@ BEGIN
             SET status = e.outcome,
                 completed_at = CASE WHEN e.outcome = 'completed' THEN now() END,
                 actual_processing_time = coalesce(e.processing_time, j.actual_processing_time),
-                actual_cost = coalesce(j.actual_cost, 0) + e.charge,
+                actual_cost = coalesce(j.actual_cost, 0) + coalesce(e.charge, 0),
                 error_code = e.error_code,
                 error_message = e.error_message,
                 updated_at = now()
@@ -1390,12 +1472,12 @@ BEGIN
             INSERT INTO vsl.ledger_entries (job_id, public_job_id, user_id, model_id, run, closes, kind, held, charged)
             SELECT
                 e.id, e.job_id, e.user_id, e.model_id, e.run, true,
-                CASE WHEN e.outcome = 'completed' THEN 'settle' ELSE 'release' END, -e.held, e.charge
+                CASE WHEN e.charge IS NULL THEN 'release' ELSE 'settle' END, -e.held, coalesce(e.charge, 0)
             FROM ended AS e (id, job_id, user_id, model_id, same_id, outcome, processing_time, error_code, error_message, charge, run, calls, held)
         )
         INSERT INTO public.usage_tracking
             (job_id, public_job_id, user_id, run, estimated_cost, actual_cost, processing_time_seconds, api_calls_count)
-        SELECT e.id, e.job_id, e.user_id, e.run, e.held, e.charge, e.processing_time, e.calls
+        SELECT e.id, e.job_id, e.user_id, e.run, e.held, coalesce(e.charge, 0), e.processing_time, e.calls
         FROM ended AS e (id, job_id, user_id, model_id, same_id, outcome, processing_time, error_code, error_message, charge, run, calls, held);
 
         UPDATE vsl.attempts a
@@ -1403,7 +1485,7 @@ BEGIN
             -- A claim that ends what it never took up is the one that its repetition will name.
             epoch = e.epoch,
             ended_at = now(),
-            cost = e.charge,
+            cost = coalesce(e.charge, 0),
             processing_time = coalesce(e.processing_time, a.processing_time),
             error_code = e.error_code,
             error_message = e.error_message
@@ -1451,6 +1533,8 @@ COMMENT ON FUNCTION vsl.end_jobs(jsonb) IS 'The one way that driven jobs end; in
 --   outcome                     completed, failed or cancelled
 --   processing_time             seconds that the model ran
 --   error_code, error_message   of a failure
+--   spent                       whether the money went although the job did not complete: the hold is
+--                               charged then and not released
 --   outputs                     array of: ordinal, media_type, s3_key, s3_url, s3_bucket, file_type,
 --                               file_size, duration, width, height, fps, bitrate, codec, sha256, metadata
 -- Answers for each job: finished; repeated (it had been ended by this claim, `outcome` says how);
@@ -1584,9 +1668,15 @@ BEGIN
         -- Dispatch before jobs, as everywhere.
         SELECT * INTO v_dispatch FROM vsl.dispatch d WHERE d.job_id = v_job.id FOR UPDATE;
         IF FOUND AND v_dispatch.attempt_id IS NOT NULL THEN
-            UPDATE vsl.dispatch d SET cancel_requested = true WHERE d.job_id = v_job.id;
+            -- One that nobody holds waits for its provider: somebody is to ask it now.
+            UPDATE vsl.dispatch d
+            SET cancel_requested = true, due_at = CASE WHEN d.worker IS NULL THEN least(d.due_at, now()) ELSE d.due_at END
+            WHERE d.job_id = v_job.id;
             UPDATE public.jobs j SET cancel_requested_at = now(), updated_at = now()
             WHERE j.id = v_job.id AND j.cancel_requested_at IS NULL;
+            IF v_dispatch.worker IS NULL THEN
+                PERFORM pg_notify('vsl_work', v_dispatch.lane);
+            END IF;
             PERFORM pg_notify('vsl_cancel', '');
             RETURN 'requested';
         ELSIF FOUND THEN
@@ -1724,11 +1814,131 @@ END
 $$;
 COMMENT ON FUNCTION vsl.hand_back_jobs(uuid[], bigint[]) IS 'A stopping worker gives back claims.';
 
+-- ------------ functions/release_jobs.sql
+
+-- A worker lets go of jobs that have to wait, each for so many seconds; any worker takes them on then.
+-- One whose attempt was not answered becomes unknown. No attempt and no rescue is used up.
+-- Its planner settings: see claim_jobs.
+CREATE OR REPLACE FUNCTION vsl.release_jobs(p_jobs uuid[], p_epochs bigint[], p_seconds double precision[]) RETURNS SETOF uuid
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
+AS $$
+BEGIN
+    PERFORM FROM vsl.dispatch d WHERE d.job_id = ANY (p_jobs) ORDER BY d.job_id FOR UPDATE;
+    RETURN QUERY
+    UPDATE vsl.dispatch d
+    SET worker = NULL, lease_until = NULL,
+        -- A wish to cancel that came meanwhile is not left waiting.
+        due_at = now() + make_interval(
+            secs => CASE WHEN d.cancel_requested AND d.phase = 'wait' THEN least(pair.seconds, 2) ELSE pair.seconds END
+        ),
+        phase = CASE WHEN d.phase = 'submit' AND d.attempt_id IS NOT NULL THEN 'unknown' ELSE d.phase END
+    FROM unnest(p_jobs, p_epochs, p_seconds) AS pair (job_id, epoch, seconds)
+    WHERE d.job_id = pair.job_id AND d.epoch = pair.epoch AND d.worker IS NOT NULL
+    RETURNING d.job_id;
+END
+$$;
+COMMENT ON FUNCTION vsl.release_jobs(uuid[], bigint[], double precision[]) IS 'A worker lets go of jobs that have to wait.';
+
+-- ------------ functions/defer_job.sql
+
+-- A worker lets go of a job that something holds up, and says what: the words stand in the job until
+-- the trouble is over. p_withdraw takes the intent to submit back, which only a provider's own word that
+-- nothing was made allows: the attempt goes and is not counted. p_unknown says that a person may have
+-- to resolve the attempt. Answers deferred or stale.
+-- Its planner settings: see claim_jobs.
+CREATE OR REPLACE FUNCTION vsl.defer_job(
+    p_job uuid,
+    p_epoch bigint,
+    p_seconds double precision,
+    p_code text,
+    p_message text,
+    p_withdraw boolean DEFAULT false,
+    p_unknown boolean DEFAULT false
+) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, vsl, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
+AS $$
+DECLARE
+    v_dispatch vsl.dispatch;
+BEGIN
+    SELECT * INTO v_dispatch FROM vsl.dispatch d
+    WHERE d.job_id = p_job AND d.epoch = p_epoch AND d.worker IS NOT NULL
+    FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN 'stale';
+    END IF;
+    -- updated_at stays: see `edited` in claim_jobs.
+    UPDATE public.jobs j SET error_code = p_code, error_message = left(p_message, 2000)
+    WHERE j.id = p_job AND (j.error_code, j.error_message) IS DISTINCT FROM (p_code, left(p_message, 2000));
+    IF p_withdraw THEN
+        DELETE FROM vsl.attempts a WHERE a.id = v_dispatch.attempt_id AND a.provider_id IS NULL;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION USING ERRCODE = 'VS002', MESSAGE = 'the attempt was answered and cannot be withdrawn';
+        END IF;
+        IF v_dispatch.cancel_requested THEN
+            UPDATE vsl.dispatch d SET attempt_id = NULL, attempts = d.attempts - 1 WHERE d.job_id = p_job;
+            PERFORM vsl.end_jobs(jsonb_build_array(jsonb_build_object(
+                'job_id', p_job, 'attempt_id', NULL, 'epoch', p_epoch, 'outcome', 'cancelled'
+            )));
+            RETURN 'cancelled';
+        END IF;
+    END IF;
+    UPDATE vsl.dispatch d
+    SET worker = NULL, lease_until = NULL,
+        due_at = now() + make_interval(secs => p_seconds),
+        attempt_id = CASE WHEN p_withdraw THEN NULL ELSE d.attempt_id END,
+        attempts = d.attempts - p_withdraw::integer,
+        phase = CASE
+            WHEN p_withdraw THEN 'submit'
+            WHEN p_unknown OR d.phase = 'submit' AND d.attempt_id IS NOT NULL THEN 'unknown'
+            ELSE d.phase
+        END
+    WHERE d.job_id = p_job;
+    RETURN 'deferred';
+END
+$$;
+COMMENT ON FUNCTION vsl.defer_job(uuid, bigint, double precision, text, text, boolean, boolean) IS 'A worker lets go of a job that something holds up, and says what.';
+
+-- ------------ functions/free_predictions.sql
+
+-- Which of these predictions at the provider of an attempt belong to no other attempt.
+-- Its planner settings: see claim_jobs.
+CREATE OR REPLACE FUNCTION vsl.free_predictions(p_attempt uuid, p_provider_ids text[]) RETURNS SETOF text
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
+BEGIN ATOMIC
+    SELECT found.provider_id
+    FROM vsl.attempts a
+    CROSS JOIN LATERAL (SELECT DISTINCT u.provider_id FROM unnest(p_provider_ids) AS u (provider_id)) found
+    WHERE a.id = p_attempt AND NOT EXISTS (
+        SELECT FROM vsl.predictions p
+        WHERE p.provider = a.provider AND p.provider_id = found.provider_id AND p.attempt_id <> p_attempt
+    );
+END;
+COMMENT ON FUNCTION vsl.free_predictions(uuid, text[]) IS 'Which of these predictions belong to no other attempt.';
+
 -- ------------ functions/rescue_jobs.sql
 
 -- Frees up to p_limit jobs whose lease is past due, so that any worker can take them on. A job that
 -- has lost its worker five times in the middle of an attempt and then loses another ends, failed or,
--- when that was asked for, cancelled: it may be what kills them.
+-- when that was asked for, cancelled: it may be what kills them. A paid prediction is not forgotten for
+-- that: its job is freed all the same, after a pause, until its outputs are gone at the provider.
 -- Its planner settings: see claim_jobs.
 CREATE OR REPLACE FUNCTION vsl.rescue_jobs(p_limit integer)
 RETURNS TABLE (id uuid, lost_worker text, result text)
@@ -1744,6 +1954,9 @@ AS $$
 DECLARE
     c_most_rescues CONSTANT smallint := 5;
     v_lost record;
+    v_provider text;
+    v_expired boolean;
+    v_pause double precision;
 BEGIN
     FOR v_lost IN
         SELECT d.job_id, d.worker, d.epoch, d.attempt_id, d.rescues
@@ -1755,14 +1968,32 @@ BEGIN
     LOOP
         id := v_lost.job_id;
         lost_worker := v_lost.worker;
+        v_pause := 0;
+        v_provider := NULL;
         IF v_lost.attempt_id IS NOT NULL AND v_lost.rescues >= c_most_rescues THEN
+            SELECT a.provider, coalesce(a.outputs_expire_at < now(), false) INTO v_provider, v_expired
+            FROM vsl.attempts a WHERE a.id = v_lost.attempt_id;
+        END IF;
+        IF v_provider = 'replicate' AND v_expired THEN
+            SELECT e.outcome INTO result FROM vsl.end_jobs(jsonb_build_array(jsonb_build_object(
+                'job_id', v_lost.job_id, 'attempt_id', v_lost.attempt_id, 'epoch', v_lost.epoch,
+                'outcome', 'failed', 'spent', true, 'error_code', 'output_expired',
+                'error_message', format(
+                    'its worker was lost %s times, and its outputs are gone at the provider; the prediction was paid for',
+                    v_lost.rescues + 1
+                )
+            ))) e;
+        ELSIF v_provider <> 'replicate' THEN
             result := vsl.fail_job(
                 v_lost.job_id, v_lost.epoch, v_lost.attempt_id, 'worker_lost',
                 format('its worker was lost %s times while it ran', v_lost.rescues + 1), false
             );
         ELSE
+            IF v_provider = 'replicate' THEN
+                v_pause := vsl.backoff_seconds(v_lost.rescues - c_most_rescues + 1);
+            END IF;
             UPDATE vsl.dispatch d
-            SET worker = NULL, lease_until = NULL, due_at = now(),
+            SET worker = NULL, lease_until = NULL, due_at = now() + make_interval(secs => v_pause),
                 rescues = d.rescues + (d.attempt_id IS NOT NULL)::integer
             WHERE d.job_id = v_lost.job_id;
             result := 'freed';
@@ -1865,6 +2096,111 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION vsl.drop_doomed(bigint[]) IS 'Forgets doomed objects that have been removed.';
 
+-- ------------ functions/list_stored.sql
+
+-- A page of the rows that refer to objects in a store, in the order of their keys, beginning after
+-- a key and a row. For the comparison of rows with the store, which reads every page by itself: no
+-- transaction stays open meanwhile. Ordered as the index is, which need not be by bytes.
+CREATE OR REPLACE FUNCTION vsl.list_stored(p_after_key text, p_after_id uuid, p_limit integer)
+RETURNS TABLE (id uuid, storage_key text, bucket text, file_size bigint, is_marked boolean)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+-- Its planner settings: see claim_jobs.
+SET enable_seqscan = off
+SET jit = off
+BEGIN ATOMIC
+    SELECT o.id, o.s3_key, o.s3_bucket, o.file_size, o.metadata ? 'missing_since' OR o.metadata ? 'damaged_since'
+    FROM public.media_outputs o
+    -- The first comparison is what the index on s3_key answers.
+    WHERE o.s3_key >= p_after_key AND (o.s3_key, o.id) > (p_after_key, p_after_id)
+    ORDER BY o.s3_key, o.id
+    LIMIT p_limit;
+END;
+COMMENT ON FUNCTION vsl.list_stored(text, uuid, integer) IS 'A page of the rows that refer to objects, by key.';
+
+-- ------------ functions/judge_objects.sql
+
+-- What the database knows of objects in a bucket: whether a row refers to each, whether it is to be
+-- removed already, whether the claim in its key is of a live job, and whether that claim is one that
+-- this database has made at all. p_epochs: the claim in each key, or a negative number.
+CREATE OR REPLACE FUNCTION vsl.judge_objects(p_keys text[], p_epochs bigint[], p_bucket text)
+RETURNS TABLE (storage_key text, is_recorded boolean, is_doomed boolean, is_live boolean, is_unknown boolean)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+BEGIN ATOMIC
+    SELECT
+        k.storage_key,
+        EXISTS (SELECT FROM public.media_outputs o WHERE o.s3_key = k.storage_key),
+        k.storage_key IN (SELECT d.storage_key FROM vsl.doomed_objects d WHERE d.bucket = p_bucket OR d.bucket IS NULL),
+        k.epoch > 0 AND k.epoch IN (SELECT d.epoch FROM vsl.dispatch d),
+        k.epoch > (SELECT s.last_value FROM vsl.epoch_seq s)
+    FROM unnest(p_keys, p_epochs) AS k (storage_key, epoch);
+END;
+COMMENT ON FUNCTION vsl.judge_objects(text[], bigint[], text) IS 'What the database knows of objects in a bucket.';
+
+-- ------------ functions/name_outputs.sql
+
+-- The outputs of some identifiers that are still there, with their jobs' public identifiers and
+-- since when their files were seen to be missing or damaged.
+CREATE OR REPLACE FUNCTION vsl.name_outputs(p_ids uuid[])
+RETURNS TABLE (
+    id uuid,
+    job_id text,
+    ordinal integer,
+    storage_key text,
+    file_size bigint,
+    missing_since text,
+    damaged_since text
+)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+BEGIN ATOMIC
+    SELECT o.id, j.job_id, o.ordinal, o.s3_key, o.file_size, o.metadata ->> 'missing_since', o.metadata ->> 'damaged_since'
+    FROM public.media_outputs o
+    JOIN public.jobs j ON j.id = o.job_id
+    WHERE o.id = ANY (p_ids);
+END;
+COMMENT ON FUNCTION vsl.name_outputs(uuid[]) IS 'Outputs with their jobs and the marks of missing files.';
+
+-- ------------ functions/mark_outputs.sql
+
+-- Marks outputs whose files are missing or have another size than recorded, in their metadata, with
+-- the time at which that was first seen; or takes the marks away, when their files are whole again.
+-- Rows are never removed for it: they say what was made, and a file may come back from a backup.
+CREATE OR REPLACE FUNCTION vsl.mark_outputs(p_ids uuid[], p_state text) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_mark text := p_state || '_since';
+    v_count integer;
+BEGIN
+    IF p_state IS NULL OR p_state NOT IN ('missing', 'damaged', 'whole') THEN
+        RAISE EXCEPTION USING ERRCODE = 'VS001', MESSAGE = 'the state of a file is missing, damaged or whole';
+    END IF;
+    -- Rows in one order, so that two markers never wait for each other.
+    WITH chosen AS MATERIALIZED (
+        SELECT o.id FROM public.media_outputs o WHERE o.id = ANY (p_ids) ORDER BY o.id FOR UPDATE
+    )
+    UPDATE public.media_outputs o
+    SET metadata = (o.metadata - ARRAY['missing_since', 'damaged_since']) || CASE p_state
+        WHEN 'whole' THEN '{}'
+        ELSE jsonb_build_object(v_mark, coalesce(o.metadata -> v_mark, to_jsonb(now())))
+    END
+    FROM chosen
+    WHERE o.id = chosen.id
+        AND CASE p_state
+            WHEN 'whole' THEN o.metadata ?| ARRAY['missing_since', 'damaged_since']
+            ELSE NOT o.metadata ? v_mark
+        END;
+    GET DIAGNOSTICS v_count = ROW_COUNT;
+    RETURN v_count;
+END
+$$;
+COMMENT ON FUNCTION vsl.mark_outputs(uuid[], text) IS 'Marks outputs whose files are missing or damaged, or whole again.';
+
 -- ------------ functions/list_attempts.sql
 
 -- A job's attempts, for people who may read jobs.
@@ -1909,6 +2245,71 @@ BEGIN ATOMIC
     RETURNING id;
 END;
 COMMENT ON FUNCTION vsl.record_act(text, text, jsonb) IS 'Write down an administrative act.';
+
+-- ------------ functions/resolve_job.sql
+
+-- A person decides about a job whose attempt got no answer (phase unknown): `adopt` says which
+-- prediction is its own, `absent` that none was made, so that another may be sent, `give-up` that it is not to
+-- be found out; the job fails then, and its hold is charged, since the money may be spent. Answers
+-- what became of the job: wait, retried, failed or cancelled. The decision is written to the audit.
+-- Its planner settings: see claim_jobs.
+CREATE OR REPLACE FUNCTION vsl.resolve_job(p_job_id text, p_decision text, p_provider_id text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, vsl, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
+AS $$
+DECLARE
+    v_job public.jobs;
+    v_dispatch vsl.dispatch;
+    v_answer text;
+BEGIN
+    IF p_decision NOT IN ('adopt', 'absent', 'give-up') OR (p_decision = 'adopt') <> (coalesce(p_provider_id, '') <> '') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VS002',
+            MESSAGE = 'a job is resolved by adopt with a prediction''s id, or by absent or give-up without';
+    END IF;
+    SELECT j.id, j.status INTO v_job.id, v_job.status FROM public.jobs j WHERE j.job_id = p_job_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'VS004', MESSAGE = format('there is no job %L', left(p_job_id, 255));
+    END IF;
+    SELECT * INTO v_dispatch FROM vsl.dispatch d WHERE d.job_id = v_job.id FOR UPDATE;
+    IF v_dispatch.phase IS DISTINCT FROM 'unknown' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VS002',
+            MESSAGE = format('job %s is %s and needs no decision', p_job_id, coalesce('in phase ' || v_dispatch.phase, v_job.status)),
+            HINT = 'Only a job whose attempt got no answer is resolved by a person.';
+    END IF;
+    -- A worker that looks for the prediction at this moment loses its claim.
+    UPDATE vsl.dispatch d
+    SET epoch = nextval('vsl.epoch_seq'), worker = NULL, lease_until = NULL, due_at = now()
+    WHERE d.job_id = v_job.id
+    RETURNING d.epoch INTO v_dispatch.epoch;
+    IF p_decision = 'adopt' THEN
+        PERFORM vsl.record_prediction(v_dispatch.attempt_id, p_provider_id, 'adopted', NULL, NULL, NULL, false, true);
+        v_answer := 'wait';
+    ELSIF p_decision = 'absent' THEN
+        v_answer := vsl.fail_job(
+            v_job.id, v_dispatch.epoch, v_dispatch.attempt_id, 'absent', 'a person found that no prediction was made', true
+        );
+    ELSE
+        SELECT e.outcome INTO v_answer FROM vsl.end_jobs(jsonb_build_array(jsonb_build_object(
+            'job_id', v_job.id, 'attempt_id', v_dispatch.attempt_id, 'epoch', v_dispatch.epoch,
+            'outcome', 'failed', 'spent', true, 'error_code', 'outcome_unknown',
+            'error_message', 'a person gave up finding out what became of the prediction; it counts as paid for'
+        ))) e;
+    END IF;
+    PERFORM vsl.record_act('resolve job', p_job_id, jsonb_strip_nulls(jsonb_build_object(
+        'decision', p_decision, 'prediction', p_provider_id, 'attempt', v_dispatch.attempt_id, 'result', v_answer
+    )));
+    PERFORM pg_notify('vsl_work', v_dispatch.lane);
+    RETURN v_answer;
+END
+$$;
+COMMENT ON FUNCTION vsl.resolve_job(text, text, text) IS 'A person decides about a job whose attempt got no answer.';
 
 -- ------------ functions/measure_health.sql
 
@@ -2506,17 +2907,22 @@ BEGIN
             ('vsl_app', 'EXECUTE', 'FUNCTION vsl.uuid7(), vsl.by_function(), vsl.check_job(public.jobs), '
                 'vsl.check_move(text, text, text), vsl.check_model_of_job(public.jobs), '
                 'vsl.submit_job(text, text, text, jsonb, jsonb, text, boolean), vsl.cancel_job(text), vsl.retry_job(text), '
+                'vsl.resolve_job(text, text, text), '
                 'vsl.list_attempts(text)'),
             ('vsl_worker', 'USAGE', 'SCHEMA vsl'),
             ('vsl_worker', 'SELECT', 'TABLE public.schema_migrations, public.model_configurations'),
             ('vsl_worker', 'EXECUTE', 'FUNCTION vsl.claim_jobs(text, text[], integer, double precision), '
                 'vsl.begin_attempts(uuid[], bigint[]), '
-                'vsl.record_prediction(uuid, text, text, jsonb, jsonb, double precision, boolean), '
+                'vsl.record_prediction(uuid, text, text, jsonb, jsonb, double precision, boolean, boolean, double precision), '
                 'vsl.finish_jobs(jsonb), '
                 'vsl.fail_job(uuid, bigint, uuid, text, text, boolean, double precision), '
                 'vsl.extend_leases(uuid[], bigint[], double precision), vsl.hand_back_jobs(uuid[], bigint[]), '
+                'vsl.release_jobs(uuid[], bigint[], double precision[]), vsl.free_predictions(uuid, text[]), '
+                'vsl.defer_job(uuid, bigint, double precision, text, text, boolean, boolean), '
                 'vsl.rescue_jobs(integer), vsl.next_due(text[]), '
-                'vsl.doom_objects(text[], text, text), vsl.take_doomed(text, integer), vsl.drop_doomed(bigint[])'),
+                'vsl.doom_objects(text[], text, text), vsl.take_doomed(text, integer), vsl.drop_doomed(bigint[]), '
+                'vsl.list_stored(text, uuid, integer), vsl.judge_objects(text[], bigint[], text), '
+                'vsl.name_outputs(uuid[]), vsl.mark_outputs(uuid[], text)'),
             ('vsl_reader', 'USAGE', 'SCHEMA vsl'),
             ('vsl_reader', 'SELECT', 'TABLE vsl.repeatables, ' || v_contract),
             ('vsl_reader', 'EXECUTE', 'FUNCTION vsl.list_attempts(text)'),
@@ -2528,7 +2934,7 @@ BEGIN
                 'cancel_requested_at, driven)', 'TABLE public.jobs'),
             ('vsl_monitor', 'SELECT (id, job_id, attempt_id, media_type, file_type, file_size, ordinal, created_at)', 'TABLE public.media_outputs'),
             ('vsl_monitor', 'SELECT (id, job_id, run, number, provider, model_id, epoch, started_at, ended_at, outcome, '
-                'provider_status, processing_time, cost, error_code)', 'TABLE vsl.attempts'),
+                'provider_status, processing_time, cost, error_code, outputs_expire_at)', 'TABLE vsl.attempts'),
             ('vsl_monitor', 'SELECT', 'TABLE vsl.health_snapshots, vsl.audit_entries'),
             ('vsl_monitor', 'SELECT', 'ALL SEQUENCES IN SCHEMA vsl'),
             ('vsl_monitor', 'EXECUTE', 'FUNCTION vsl.record_act(text, text, jsonb), vsl.measure_health(), '
@@ -2605,7 +3011,10 @@ VALUES
     ('1.1.0', 'Add user_preferences table', 'ee8c69ccc3151dda0ed8de262f8d3c8ffcd2e0f521585f5abf94a449cc23bf21', '13fe7ed103cf4b0ab4a3670d4493738321f979bc3bb6552ea4df050b195d03a0', 'vsl', 'installed', 'applied', session_user),
     ('1.2.0', 'Add operations', 'ebf173ee2c6d901473c815fad2a9c6a779dde2d511ffee7047bdea7264dbddb3', 'ce30e035c562fff5b09a7c96b48bf5e015b4e31fc3bfacaf8a038bb8795bf3e0', 'vsl', 'installed', 'applied', session_user),
     ('1.2.1', 'Ascending index of jobs', '40f97428d084e727bc8d0722e1c151d17ca49d1f38040f9e4f5bd9d17c3b871f', 'da8ae90e24701c9846d5228595888e330f0e44db76dfcba6a15bb1028e092e40', 'vsl', 'installed', 'applied', session_user),
-    ('1.2.2', 'Name ascending index', 'd32191d3aca8865ac3ccfc411c6c8d10406e9ea6c90ebe9de52bb466d08479ac', 'becf29b2f506e067dbc55f1feb89af3eae9e7c1851a7944e31a68f9f1e8d88de', 'vsl', 'installed', 'applied', session_user);
+    ('1.2.2', 'Name ascending index', 'd32191d3aca8865ac3ccfc411c6c8d10406e9ea6c90ebe9de52bb466d08479ac', 'becf29b2f506e067dbc55f1feb89af3eae9e7c1851a7944e31a68f9f1e8d88de', 'vsl', 'installed', 'applied', session_user),
+    ('1.3.0', 'Send paid work once', '0b8171b11fc94391307e190f4420db3a951928eb949bff840a4a53dc3a9c3b30', '0a641b2b5e85834373132e067a98ef484ddf040556ea81b50512c7eb8af3ba0d', 'vsl', 'installed', 'applied', session_user),
+    ('1.3.1', 'Add phase unknown', '34a9088f5615b391b68ad365330be29f1e3bc04918421edaa347493977b40bad', '3f5cf2a8ea915fd6d01b2ce329577208c3617c370b946997b037d0150504eb55', 'vsl', 'installed', 'applied', session_user),
+    ('1.3.2', 'Check phases', 'c1ba2ed8b9ddb488dc6e83672cb8b14d32a5c7a58d0ccde2e6cd8ca4ab477c9c', '128aef3d88cee1d8f0d738d63a1862838e14fd9e8bc45c94b46dd3b987c5b9a4', 'vsl', 'installed', 'applied', session_user);
 
 INSERT INTO vsl.repeatables (path, sha256) VALUES
     ('functions/uuid7.sql', '27824d13f3714e5c66bb86c2389f527a3ff17804ee00b7049858b3c4d1e4121c'),
@@ -2624,25 +3033,33 @@ INSERT INTO vsl.repeatables (path, sha256) VALUES
     ('functions/guard_model.sql', '1efc28e8ff3256917acbe47971377e20a787a6e7f48110c4b4a16cd2d95653b0'),
     ('functions/guard_ledger.sql', '0ae318a2a8c4d53bbe6e86ae36271cee382f685f7860997183934c8b5235fe8d'),
     ('functions/submit_job.sql', 'aa980dfb5ee6da4866bfff8053b477d01a7b8edb0ab80ccf67c25b9c71ae44a4'),
-    ('functions/claim_jobs.sql', '835c3c0dd836403525ac75ad386e53bcd722bae5bfb3b5e594c13972bf41d56d'),
+    ('functions/claim_jobs.sql', 'd4ba007d17b541b405a08db5d4d7801eafd025c2140dcafe2b944b2fe12b0246'),
     ('functions/begin_attempts.sql', 'fc83af1717563c892ebb40b0dcc9e76608469f9b32259a8f9bba3a203dcdf6da'),
-    ('functions/record_prediction.sql', '9d0f4d137de85c93634d6d6f798142dc060c16039a8786c0f0322a6e05f5a34b'),
-    ('functions/parse_results.sql', 'b6d3c93ec8cdd5ff28729a1a477ef2d8e4f0f080bb04780854ceb3317fe403f6'),
-    ('functions/end_jobs.sql', 'e5954e68cfa11c2a40363e2799b72e6df229a25e0041864f762eef4c49504434'),
-    ('functions/finish_jobs.sql', 'fb002d081653ad01fbbba6ec3243c2f58e4d52b4f4f0862cf4bfc1819a6bf892'),
+    ('functions/record_prediction.sql', '574c6083d245c87ae5b07cdb51b39655e7af08ecc860e5fba6bc87c1fbd09349'),
+    ('functions/parse_results.sql', '02dcbd9bd5ad010db381bad5504059148ee8a940e00a68d054332a6db0f2a387'),
+    ('functions/end_jobs.sql', '2b9812bfd78ed9b613e0393fad4140eb730e27132d198f5a237d01512102ef39'),
+    ('functions/finish_jobs.sql', '8baff320e651b9bd1abe986d217de92d21571196e0e2b4cd2ddef76bfd5e01a3'),
     ('functions/backoff_seconds.sql', 'd16855b5aa80f8aa1eb3c9d7b2ef19fd59a44ab12ffd73468dfc198fb2701ec3'),
     ('functions/fail_job.sql', '86d2dd68cff56e2c0325423e064e8c7a98c6551d4d8b21014b197adfc8ebb34b'),
-    ('functions/cancel_job.sql', 'd55d4e2d9bfa5c2cf8cd2b8e5b83fe02d0847fa312171526eac18c2052dc55a5'),
+    ('functions/cancel_job.sql', '7bcca4fe6c5ee12349a031975bfbd3ca1b719429a77cee274362144a7fb6df17'),
     ('functions/retry_job.sql', '93d69e465852bb70b2cb78ba26f0d1073dfffce702597bf0ee48009393eed795'),
     ('functions/extend_leases.sql', '2ff33c556ae0e39aa24b10a716575c547210611a4eb8a0c07caade4a1b56c801'),
     ('functions/hand_back_jobs.sql', '8bbffce5e5e397cfa82f50aad5e78b530df91e7370aeaa484bb71f166827780c'),
-    ('functions/rescue_jobs.sql', 'e7fa8a6bb707f51158715eb12bd64bca768e71806c73ab14f5c0b926bfde8f74'),
+    ('functions/release_jobs.sql', 'a43ca106d57ab3de9a5543e01824ce0b058f7f80ea7406c836194b2a59660930'),
+    ('functions/defer_job.sql', '97f68e026e85fb1eaa14eb6d881a386ed759f3d44536cead029dff40bc53c267'),
+    ('functions/free_predictions.sql', 'e73a0e4f3dbd53def6ddc2b7e5a53522264bd3b1fa72ea4a8a34b401247578c9'),
+    ('functions/rescue_jobs.sql', '5ddfc5d4bca0efbe1e6f7af70a77dc0c941b9ce6776503f94f2c833897861e85'),
     ('functions/next_due.sql', 'ac8fdcad4253f8bbaacb3c007f362f192a1258c470cbcaea32707ca3489da47d'),
     ('functions/doom_objects.sql', '46ad23f5e27c3832624d1d476bcfe60d126e6b97faec901f74231498531df36f'),
     ('functions/take_doomed.sql', '75d37fb08b501e4cc56a314ef9a203abcaeaa992d12190b23500897913a33b1f'),
     ('functions/drop_doomed.sql', '022de6cee080144db960cb596cf194b4020aed1e162fdb3d5eac2a97f8fca05d'),
+    ('functions/list_stored.sql', '2435967f2684a154caab3d2be1e6cee2631b99d726d1b10288d01c578f18dad9'),
+    ('functions/judge_objects.sql', '17177e223c8d51ce11fde22a0f3cf6ff7ed7d328b99d6cbdf5978e9253e4f9df'),
+    ('functions/name_outputs.sql', 'f9e7a4cb80a99a9a2f91401b520cf58eb162f8dcd0115ab889941b65ffb9b86f'),
+    ('functions/mark_outputs.sql', 'df534887033982bd47f782775579bf43106526b2ef5b632e41cb9e63e080e077'),
     ('functions/list_attempts.sql', '7cde0c128762578b29fa415f6393e04ad168c51a93efd6b2e310afd57448a14c'),
     ('functions/record_act.sql', 'd8ec2ae9a789c208b35bafaa4cc53361866f448fc09f107e41277619833194d7'),
+    ('functions/resolve_job.sql', 'e72686e7ceefcf4c27f84af056d1cbdd84fb7f5a88beb33d277b150fdf3d6fff'),
     ('functions/measure_health.sql', '8ea78772cf345c29d2f9d0ba8f3ac200c61974d49fd9591a099f9ab8a6c5c95c'),
     ('functions/measure_statements.sql', 'f7872922f4c4ab6e14b52362343d68d12850fdd1414c0dcabed4c9850a3df9a7'),
     ('functions/take_snapshot.sql', 'cc533023ee7fc69e0abfce81b1d00bafc2badd76e871aa75564b07cd33a90a79'),
@@ -2651,7 +3068,7 @@ INSERT INTO vsl.repeatables (path, sha256) VALUES
     ('views/v_recent_jobs_with_outputs.sql', '35b4932c70b78920546a9ebd76517f13a394d0d9ab5ba7a3e907e907b44fd892'),
     ('views/v_user_statistics.sql', '8c8d0df19539059e42acd56109fc3af2fe81b5b584d0670c5f7502f853366e7c'),
     ('registry.sql', '77358d8a515bcc663aecd6e07306b78317648ac81ab2624b259542f4bb79e9c5'),
-    ('roles.sql', '15014abf7bd35bc2968522bf1e398928867b2226c692c680d810d8860eb5944b');
+    ('roles.sql', '82d58009784e2da84b72bdd8ae72dd9b5b6ff1bdde18d02afae4fe325a46eb9e');
 
 COMMIT;
 

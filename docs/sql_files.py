@@ -26,8 +26,9 @@ _COLUMN = re.compile(
 )
 _CONSTRAINT = re.compile(r"CONSTRAINT (?P<name>\w+) (?P<rule>CHECK \(.*\)|UNIQUE|REFERENCES [^,]+)")
 _FUNCTION = re.compile(
-    r"(?P<about>(?:^--[^\n]*\n)+)^CREATE OR REPLACE FUNCTION vsl\.(?P<name>\w+)"
-    r"(?P<signature>.*?)\nLANGUAGE",
+    # An earlier signature, or an earlier answer, is dropped between the two.
+    r"(?P<about>(?:^--[^\n]*\n)+)(?:^DROP FUNCTION [^\n]*\n)?"
+    r"^CREATE OR REPLACE FUNCTION vsl\.(?P<name>\w+)(?P<signature>.*?)\nLANGUAGE",
     re.M | re.S,
 )
 _TRIGGER = re.compile(

@@ -17,6 +17,7 @@ from tests.cli.program import Vsl, new_home, remove_home
 from tests.cli.stem import Stem
 from tests.schema.kit import MODELS, Session
 from tests.support.pgbouncer import RunningPgBouncer
+from tests.support.seaweed import Seaweed
 from tests.support.servers import PLAIN_ROLE, ServerPool, TestServer, database_name
 
 Connection = psycopg.Connection[Any]
@@ -80,6 +81,14 @@ def server(servers: ServerPool, request: pytest.FixtureRequest) -> TestServer:
 def any_server(servers: ServerPool, request: pytest.FixtureRequest) -> TestServer:
     """Every supported PostgreSQL. Databases come from ``new_database(any_server)``."""
     return servers.get(request.param)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[Seaweed]:
+    """A real S3 server, shared by the session: take a prefix of your own, and leave it running."""
+    made = Seaweed()
+    yield made
+    made.close()
 
 
 @pytest.fixture

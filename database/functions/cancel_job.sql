@@ -24,9 +24,15 @@ BEGIN
         -- Dispatch before jobs, as everywhere.
         SELECT * INTO v_dispatch FROM vsl.dispatch d WHERE d.job_id = v_job.id FOR UPDATE;
         IF FOUND AND v_dispatch.attempt_id IS NOT NULL THEN
-            UPDATE vsl.dispatch d SET cancel_requested = true WHERE d.job_id = v_job.id;
+            -- One that nobody holds waits for its provider: somebody is to ask it now.
+            UPDATE vsl.dispatch d
+            SET cancel_requested = true, due_at = CASE WHEN d.worker IS NULL THEN least(d.due_at, now()) ELSE d.due_at END
+            WHERE d.job_id = v_job.id;
             UPDATE public.jobs j SET cancel_requested_at = now(), updated_at = now()
             WHERE j.id = v_job.id AND j.cancel_requested_at IS NULL;
+            IF v_dispatch.worker IS NULL THEN
+                PERFORM pg_notify('vsl_work', v_dispatch.lane);
+            END IF;
             PERFORM pg_notify('vsl_cancel', '');
             RETURN 'requested';
         ELSIF FOUND THEN

@@ -5,6 +5,10 @@
 -- Statistics are often wrong here, since a queue fills and empties faster than they are gathered, and
 -- a plan that a session made while the tables were small is kept when they have grown. With one way
 -- left, the three that every job passes through need no plan of their own for each call.
+-- Of an attempt under way it also tells what is known, so that a prediction that was made is followed
+-- and not made again. `edited`: the job or its model was changed since its attempt began, so that what was sent is
+-- not known any more.
+DROP FUNCTION IF EXISTS vsl.claim_jobs(text, text[], integer, double precision);
 CREATE OR REPLACE FUNCTION vsl.claim_jobs(p_worker text, p_lanes text[], p_limit integer, p_lease_seconds double precision)
 RETURNS TABLE (
     id uuid,
@@ -25,7 +29,16 @@ RETURNS TABLE (
     provider text,
     configuration jsonb,
     supported_parameters jsonb,
-    timeout_seconds integer
+    timeout_seconds integer,
+    estimated_time integer,
+    attempt_number smallint,
+    attempt_started_at timestamptz,
+    attempt_seconds double precision,
+    provider_id text,
+    provider_status text,
+    output jsonb,
+    output_seconds_left double precision,
+    edited boolean
 )
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -74,10 +87,28 @@ BEGIN
     SELECT
         c.job_id, j.job_id, c.epoch, c.phase, c.run, c.attempt_id, c.attempts, c.rescues, c.cancel_requested,
         j.media_type, j.model_id, j.user_id, j.prompt, j.parameters, j.created_at,
-        m.provider, m.configuration, m.supported_parameters, m.timeout_seconds
+        m.provider,
+        CASE
+            WHEN num_nonnulls(m.replicate_owner, m.replicate_model, m.replicate_version) = 0 THEN m.configuration
+            ELSE m.configuration || jsonb_strip_nulls(jsonb_build_object(
+                'owner', m.replicate_owner, 'name', m.replicate_model, 'version', m.replicate_version
+            ))
+        END,
+        m.supported_parameters, m.timeout_seconds, j.estimated_time,
+        a.number, a.started_at, extract(epoch FROM now() - a.started_at)::double precision,
+        a.provider_id, a.provider_status, a.output, extract(epoch FROM a.outputs_expire_at - now())::double precision,
+        -- What VSL's own functions write while an attempt is unanswered leaves updated_at alone, or
+        -- is the wish to cancel.
+        coalesce(
+            a.provider_id IS NULL AND (
+                j.updated_at > a.started_at AND j.updated_at IS DISTINCT FROM j.cancel_requested_at
+                OR m.updated_at > a.started_at
+            ), false
+        )
     FROM claimed c
     JOIN public.jobs j ON j.id = c.job_id
     JOIN public.model_configurations m ON m.model_id = j.model_id
+    LEFT JOIN vsl.attempts a ON a.id = c.attempt_id
     ORDER BY c.due_at;
 END
 $$;

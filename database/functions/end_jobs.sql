@@ -37,7 +37,8 @@ BEGIN
         array_agg(CASE WHEN l.outcome <> 'completed' OR (l.attempt_id IS NOT NULL AND jsonb_array_length(l.outputs) > 0) THEN l.outcome END),
         array_agg(l.processing_time),
         array_agg(l.error_code), array_agg(left(l.error_message, 2000)), array_agg(l.outputs),
-        array_agg(CASE WHEN l.outcome = 'completed' THEN l.held ELSE 0 END),
+        -- What an outcome costs is decided here and nowhere else; NULL releases the hold.
+        array_agg(CASE WHEN l.outcome = 'completed' OR l.spent THEN l.held END),
         array_agg(l.run), array_agg(l.attempts), array_agg(l.held)
     INTO
         v_live, v_attempts, v_epochs, v_outcomes, v_times, v_codes, v_messages, v_outputs,
@@ -68,7 +69,7 @@ BEGIN
             SET status = e.outcome,
                 completed_at = CASE WHEN e.outcome = 'completed' THEN now() END,
                 actual_processing_time = coalesce(e.processing_time, j.actual_processing_time),
-                actual_cost = coalesce(j.actual_cost, 0) + e.charge,
+                actual_cost = coalesce(j.actual_cost, 0) + coalesce(e.charge, 0),
                 error_code = e.error_code,
                 error_message = e.error_message,
                 updated_at = now()
@@ -80,12 +81,12 @@ BEGIN
             INSERT INTO vsl.ledger_entries (job_id, public_job_id, user_id, model_id, run, closes, kind, held, charged)
             SELECT
                 e.id, e.job_id, e.user_id, e.model_id, e.run, true,
-                CASE WHEN e.outcome = 'completed' THEN 'settle' ELSE 'release' END, -e.held, e.charge
+                CASE WHEN e.charge IS NULL THEN 'release' ELSE 'settle' END, -e.held, coalesce(e.charge, 0)
             FROM ended AS e (id, job_id, user_id, model_id, same_id, outcome, processing_time, error_code, error_message, charge, run, calls, held)
         )
         INSERT INTO public.usage_tracking
             (job_id, public_job_id, user_id, run, estimated_cost, actual_cost, processing_time_seconds, api_calls_count)
-        SELECT e.id, e.job_id, e.user_id, e.run, e.held, e.charge, e.processing_time, e.calls
+        SELECT e.id, e.job_id, e.user_id, e.run, e.held, coalesce(e.charge, 0), e.processing_time, e.calls
         FROM ended AS e (id, job_id, user_id, model_id, same_id, outcome, processing_time, error_code, error_message, charge, run, calls, held);
 
         UPDATE vsl.attempts a
@@ -93,7 +94,7 @@ BEGIN
             -- A claim that ends what it never took up is the one that its repetition will name.
             epoch = e.epoch,
             ended_at = now(),
-            cost = e.charge,
+            cost = coalesce(e.charge, 0),
             processing_time = coalesce(e.processing_time, a.processing_time),
             error_code = e.error_code,
             error_message = e.error_message

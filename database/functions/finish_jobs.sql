@@ -3,6 +3,8 @@
 --   outcome                     completed, failed or cancelled
 --   processing_time             seconds that the model ran
 --   error_code, error_message   of a failure
+--   spent                       whether the money went although the job did not complete: the hold is
+--                               charged then and not released
 --   outputs                     array of: ordinal, media_type, s3_key, s3_url, s3_bucket, file_type,
 --                               file_size, duration, width, height, fps, bitrate, codec, sha256, metadata
 -- Answers for each job: finished; repeated (it had been ended by this claim, `outcome` says how);

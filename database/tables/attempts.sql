@@ -25,6 +25,8 @@ CREATE TABLE vsl.attempts (
     -- The provider's output value without the bytes of files.
     output jsonb,
     metrics jsonb,
+    -- When the provider may remove its files; NULL while there are none, or it keeps them.
+    outputs_expire_at timestamptz,
     CONSTRAINT attempts_outcome_known CHECK (outcome IN ('completed', 'failed', 'cancelled')),
     CONSTRAINT attempts_ended_has_outcome CHECK ((outcome IS NULL) = (ended_at IS NULL)),
     CONSTRAINT attempts_cost_not_negative CHECK (cost >= 0)

@@ -4,8 +4,9 @@
 CREATE TABLE vsl.dispatch (
     job_id uuid PRIMARY KEY,
     lane text NOT NULL,
-    -- submit: to be sent, or sent and not answered. wait: the provider works. collect: its outputs
-    -- are being stored. backoff: the last attempt failed, the next is due at due_at.
+    -- submit: to be sent, or sent and not answered. wait: the provider works. unknown: whether the
+    -- provider works is not known, since its answer was lost. collect: its outputs are being stored.
+    -- backoff: the last attempt failed, the next is due at due_at.
     phase text NOT NULL DEFAULT 'submit',
     due_at timestamptz NOT NULL DEFAULT now(),
     -- The claim's number, from vsl.epoch_seq; 0 before the first claim.
@@ -23,7 +24,7 @@ CREATE TABLE vsl.dispatch (
     cancel_requested boolean NOT NULL DEFAULT false,
     -- US dollars set aside for this run.
     held numeric(18, 8) NOT NULL,
-    CONSTRAINT dispatch_phase_known CHECK (phase IN ('submit', 'wait', 'collect', 'backoff')),
+    CONSTRAINT dispatch_phase_known CHECK (phase IN ('submit', 'wait', 'collect', 'backoff', 'unknown')),
     CONSTRAINT dispatch_held_has_lease CHECK ((worker IS NULL) = (lease_until IS NULL))
 ) WITH (
     -- Heartbeats change lease_until, which no index holds: with room on the page they are cheap.

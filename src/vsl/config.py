@@ -23,7 +23,10 @@ VARIABLES: Mapping[str, str] = {
     "DATABASE_URL": "PostgreSQL to use; a pooled address is fine. Unset: the embedded server.",
     "VSL_DIRECT_DATABASE_URL": "Unpooled address, for LISTEN and migrations. Unset: DATABASE_URL.",
     "VSL_HOME": "Folder for the embedded server's data, the default store, logs and locks.",
-    "VSL_STORAGE": "Where outputs are stored: a folder. Unset: the folder `media` in VSL_HOME.",
+    "VSL_STORAGE": "Where outputs are stored: a folder, or `s3://bucket/prefix`. "
+    "Unset: the folder `media` in VSL_HOME.",
+    "REPLICATE_API_TOKEN": "Token of a Replicate account. Unset: no job runs at Replicate.",
+    "VSL_REPLICATE_URL": "Address of Replicate's API. Unset: https://api.replicate.com/v1.",
     "VSL_MIGRATIONS": "Folder of your own migrations. Unset: the folder `migrations` in VSL_HOME.",
     "VSL_PG_BIN": "Folder of PostgreSQL programs to use in place of the embedded ones.",
     "VSL_PG_PORT": "TCP port of the embedded server. Unset: a free one, kept from then on.",
@@ -44,7 +47,8 @@ _OF_KUBERNETES = re.compile(
 class Config:
     """The settings of a process. Secrets do not show in its representation.
 
-    database_url, direct_url: None means the embedded server. storage: an address as
+    database_url, direct_url: None means the embedded server. replicate_token: None means that no
+    job runs at Replicate. replicate_url: None means the real one. storage: an address as
     ``vsl.storage.open_store`` takes it. migrations: None means the folder of that name in home.
     """
 
@@ -52,6 +56,8 @@ class Config:
     storage: str
     database_url: str | None = field(default=None, repr=False)
     direct_url: str | None = field(default=None, repr=False)
+    replicate_token: str | None = field(default=None, repr=False)
+    replicate_url: str | None = None
     migrations: Path | None = None
     pg_bin: Path | None = None
     pg_port: int | None = None
@@ -88,6 +94,8 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
         storage=env.get("VSL_STORAGE") or str(home / "media"),
         database_url=env.get("DATABASE_URL"),
         direct_url=env.get("VSL_DIRECT_DATABASE_URL") or env.get("DATABASE_URL"),
+        replicate_token=env.get("REPLICATE_API_TOKEN"),
+        replicate_url=env.get("VSL_REPLICATE_URL"),
         migrations=migrations,
         pg_bin=pg_bin,
         pg_port=int(port) if port else None,
@@ -141,7 +149,21 @@ def _bad_addresses(env: Mapping[str, str]) -> list[Problem]:
     if "VSL_DIRECT_DATABASE_URL" in env and "DATABASE_URL" not in env:
         reason = "stands alone and would not be used"
         problems.append(Problem("VSL_DIRECT_DATABASE_URL", reason, "set DATABASE_URL as well"))
+    if not _is_http(env.get("VSL_REPLICATE_URL", "https://api.replicate.com/v1")):
+        accepted = "an address such as https://api.replicate.com/v1"
+        problems.append(Problem("VSL_REPLICATE_URL", "is not an http address", accepted))
+    if not re.fullmatch(r"[!-~]*", env.get("REPLICATE_API_TOKEN", "")):
+        reason = "has spaces or characters that no token has"
+        problems.append(Problem("REPLICATE_API_TOKEN", reason, "the token as Replicate shows it"))
     return problems
+
+
+def _is_http(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
+    except ValueError:
+        return False
 
 
 def _is_postgres(address: str) -> bool:

@@ -61,7 +61,9 @@ def test_bash_uses_it(vsl: Vsl, tmp_path: Path) -> None:
 
 def test_commands_and_options(vsl: Vsl) -> None:
     assert complete(vsl, "vsl gen") == ["generate"]
-    assert set(complete(vsl, "vsl jobs ")) == {"list", "show", "watch", "cancel", "retry"}
+    assert set(complete(vsl, "vsl jobs ")) == {
+        *("list", "show", "watch", "cancel", "retry", "resolve")
+    }
     assert complete(vsl, "vsl jobs list --st") == ["--status"]
     assert complete(vsl, "vsl jobs list --status ") == list(JOB_STATUSES)
     assert complete(vsl, "vsl jobs list --status p") == ["pending", "processing"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.docs.conftest import NewReader
 from tests.docs.pages import Page, missing_from, pages
+from tests.support.seaweed import ACCESS_KEY, SECRET_KEY, Seaweed
 
 VSL_PSQL = ["vsl", "db", "psql", "--no-psqlrc"]
 
@@ -41,6 +42,19 @@ def test_page_on_a_server_of_ones_own(
         PGPASSFILE=own_server["passfile"],
     )
     assert reader.follow(page) > 0
+
+
+@_pages("s3")
+def test_page_beside_an_s3_server(
+    page: Page, fresh_home: Path, new_reader: NewReader, s3_server: Seaweed
+) -> None:
+    names = {
+        "https://your-s3-server": s3_server.endpoint,
+        "your-bucket": s3_server.new_bucket(),
+        "your-access-key": ACCESS_KEY,
+        "your-secret-key": SECRET_KEY,
+    }
+    assert new_reader(fresh_home, psql=VSL_PSQL, names=names).follow(page) > 0
 
 
 def test_every_page_with_blocks_says_where_they_run() -> None:

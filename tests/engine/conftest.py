@@ -19,7 +19,7 @@ _EMPTY = """
     SET LOCAL lock_timeout = '10s';
     SET LOCAL session_replication_role = replica;
     TRUNCATE jobs, media_outputs, usage_tracking, model_configurations, vsl.attempts, vsl.dispatch,
-        vsl.ledger_entries, vsl.doomed_objects;
+        vsl.ledger_entries, vsl.doomed_objects, vsl.predictions, vsl.audit_entries;
     INSERT INTO model_configurations SELECT * FROM kept.model_configurations;
 """
 

@@ -86,6 +86,13 @@ RULES = {
         SELECT j.id FROM public.jobs j LEFT JOIN vsl.attempts a ON a.job_id = j.id
         GROUP BY j.id HAVING count(*) FILTER (WHERE a.outcome = 'completed')
             <> (j.driven AND j.status = 'completed')::integer""",
+    "at most one live prediction for each job, and it is its attempt's": """
+        SELECT a.job_id FROM vsl.predictions p JOIN vsl.attempts a ON a.id = p.attempt_id
+        WHERE a.outcome IS NULL
+        GROUP BY a.job_id HAVING count(*) > 1""",
+    "only an attempt that is under way is waited for": """
+        SELECT job_id FROM vsl.dispatch
+        WHERE (phase IN ('wait', 'unknown', 'collect')) AND attempt_id IS NULL""",
     "attempts are numbered without gaps": """
         SELECT job_id FROM vsl.attempts
         GROUP BY job_id HAVING max(number) <> count(*) OR min(number) <> 1""",

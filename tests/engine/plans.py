@@ -19,6 +19,7 @@ LARGE = {
     "media_outputs",
     "ledger_entries",
     "usage_tracking",
+    "predictions",
 }
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vsl.errors import InvalidInput, Problem
-from vsl.jobs.inputs import build_input, check_input, parse_parameters
+from vsl.jobs.inputs import build_input, check_input, input_schema, parse_parameters
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -269,3 +269,87 @@ def test_nor_one_that_was_given_as_text(pairs: list[str]) -> None:
     parameters, found = parse_parameters(pairs, SCHEMA)
     found += check_input(None, parameters, SCHEMA)
     assert "canary" not in str(InvalidInput(found)) + repr(found)
+
+
+# --- schemas as Replicate keeps them ------------------------------------------------------------
+
+VERSION: dict[str, Any] = {
+    "openapi": "3.0.2",
+    "components": {
+        "schemas": {
+            "Input": {
+                "type": "object",
+                "title": "Input",
+                "required": ["prompt"],
+                "properties": {
+                    "prompt": {"type": "string"},
+                    "aspect_ratio": {
+                        "allOf": [{"$ref": "#/components/schemas/aspect_ratio"}],
+                        "default": "1:1",
+                    },
+                    "megapixels": {"allOf": [{"$ref": "#/components/schemas/megapixels"}]},
+                    "seed": {"type": "integer", "title": "Seed"},
+                },
+            },
+            "aspect_ratio": {"type": "string", "enum": ["1:1", "16:9"]},
+            "megapixels": {"type": "string", "enum": ["1", "0.25"]},
+            "Output": {"type": "array"},
+        }
+    },
+}
+JOB = UUID("0199f0f0-0000-7000-8000-00000000abcd")
+
+
+@pytest.mark.parametrize("schema", [VERSION, input_schema(VERSION)])
+def test_a_replicate_version_has_choices_and_a_seed(schema: dict[str, Any]) -> None:
+    assert check_input("a heron", {"aspect_ratio": "16:9", "seed": 4}, schema) == []
+    assert check_input("a heron", {"aspect_ratio": "2:1"}, schema) == [
+        Problem("aspect_ratio", "is not a choice", "one of 1:1, 16:9")
+    ]
+    assert check_input(None, {}, schema) == [Problem("prompt", "is missing")]
+    # A choice that looks like a number is still a word.
+    assert parse_parameters(["megapixels=1", "seed=5"], schema) == (
+        {"megapixels": "1", "seed": 5},
+        [],
+    )
+    built = build_input("a heron", {}, schema, job=JOB)
+    assert built == {"prompt": "a heron", "seed": JOB.int % (2**31 - 1)}
+    assert build_input("a heron", {"seed": 5}, schema, job=JOB)["seed"] == 5
+
+
+def test_a_version_without_a_seed_gets_none() -> None:
+    schemas = VERSION["components"]["schemas"]
+    plain = {**schemas["Input"], "properties": {"prompt": {"type": "string"}}}
+    schema = {"components": {"schemas": {**schemas, "Input": plain}}}
+    assert build_input("a heron", {}, schema, job=JOB) == {"prompt": "a heron"}
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        {"type": "integer", "minimum": 1, "maximum": 65_535},
+        {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65_535}, {"type": "null"}]},
+        {"allOf": [{"$ref": "#/components/schemas/seed"}]},
+        {"type": "integer", "minimum": -1, "maximum": 4_294_967_295},
+        {"type": "integer", "minimum": 5, "maximum": 5},
+    ],
+)
+@given(job=st.uuids())
+def test_a_seed_keeps_to_its_limits(seed: dict[str, Any], job: UUID) -> None:
+    limited = {"type": "integer", "minimum": 1, "maximum": 65_535}
+    schema = {
+        "properties": {"seed": seed},
+        "components": {"schemas": {"seed": limited}},
+    }
+    built = build_input(None, {}, schema, job=job)
+    assert check_input(None, built, schema) == []
+    assert 0 <= built["seed"] < 2**31
+
+
+def test_a_schema_that_refers_to_nothing_is_said_to() -> None:
+    schema = {"properties": {"size": {"$ref": "#/components/schemas/size"}}}
+    assert check_input(None, {"size": 1}, schema) == [
+        Problem("input", "cannot be checked: the model's schema refers to what is not in it")
+    ]
+    assert parse_parameters(["size=1"], schema) == ({"size": 1}, [])
+    assert build_input(None, {}, schema, job=JOB) == {}

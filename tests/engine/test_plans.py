@@ -19,6 +19,7 @@ from tests.engine.plans import Plan, Watcher
 from tests.support.servers import TestServer
 
 from vsl.db.statements import JobStatus
+from vsl.db.statements_remote import DeferJob, FreePredictions, ReleaseJobs, ResolveJob
 
 MANY = 100_000
 #: More than five: from the sixth on the server may take a generic plan.
@@ -73,7 +74,25 @@ def drive(engine: Engine, batch: int) -> dict[str, set[str]]:
             assert len(engine.extend(*claims)) == batch
         note("extend", plans)
         with watcher.watching() as plans:
-            engine.record(begun[claims[0].id].attempt_id)
+            attempt = begun[claims[0].id].attempt_id
+            engine.record(attempt, provider_id=str(attempt), remembered=True)
+            engine.rows(FreePredictions(attempt=attempt, provider_ids=[str(attempt), "another"]))
+            released = engine.rows(
+                ReleaseJobs(
+                    jobs=[claim.id for claim in claims],
+                    epochs=[claim.epoch for claim in claims],
+                    seconds=[-3600.0] * batch,
+                )
+            )
+        note("release", plans)
+        assert len(released) == batch
+        with watcher.watching() as plans:
+            claims = engine.claim(batch)
+        note("claim what waited", plans)
+        assert {claim.phase for claim in claims} <= {"wait", "unknown"}
+        begun = by_id(engine.begin(*claims))
+        with watcher.watching() as plans:
+            engine.record(begun[claims[0].id].attempt_id, provider_id=None)
             engine.fail(claims[0], begun[claims[0].id], retryable=number % 2 == 0)
         note("record and fail", plans)
         with watcher.watching() as plans:
@@ -84,6 +103,16 @@ def drive(engine: Engine, batch: int) -> dict[str, set[str]]:
             run(engine.connection, JobStatus(job_id=claims[0].job_id))
             engine.connection.execute("SELECT vsl.next_due(%s)", [[LANE]])
         note("status and next due", plans)
+        (claim,) = engine.claim(1)
+        engine.begin(claim)
+        with watcher.watching() as plans:
+            deferred = DeferJob(
+                job=claim.id, epoch=claim.epoch, seconds=-3600.0, code="lost", message="lost"
+            )
+            engine.one(deferred)
+            decided = ResolveJob(job_id=claim.job_id, decision="give-up", provider_id=None)
+            engine.one(decided)
+        note("defer and resolve", plans)
         (claim,) = engine.claim(1)
         with watcher.watching() as plans:
             engine.cancel(claim.job_id)
@@ -123,7 +152,7 @@ def test_with_statistics_of_a_crowd_that_is_gone(crowd: Engine, batch: int) -> N
 
 
 @pytest.mark.parametrize("batch", [1, 50])
-@pytest.mark.parametrize("few", [0, 2 * CALLS, 500])
+@pytest.mark.parametrize("few", [0, 3 * CALLS, 500])
 def test_with_plans_that_a_session_made_when_the_tables_were_small(
     own_engine: Engine, batch: int, few: int
 ) -> None:
@@ -131,7 +160,7 @@ def test_with_plans_that_a_session_made_when_the_tables_were_small(
     stop_autovacuum(own_engine.connection)
     add_queued(own_engine.connection, few)
     analyze(own_engine.connection)
-    add_queued(own_engine.connection, 2 * CALLS, start=1000)
+    add_queued(own_engine.connection, 3 * CALLS, start=1000)
     drive(own_engine, 1)
     add_queued(own_engine.connection, MANY // 5, start=MANY)
     assert drive(own_engine, batch) == {}
@@ -142,7 +171,7 @@ def test_with_a_long_history(own_engine: Engine, batch: int) -> None:
     """Few jobs wait beside many that are finished."""
     stop_autovacuum(own_engine.connection)
     add_finished(own_engine.connection, 20_000)
-    add_queued(own_engine.connection, CALLS * (batch + 1))
+    add_queued(own_engine.connection, CALLS * (batch + 2))
     analyze(own_engine.connection)
     assert drive(own_engine, batch) == {}
 

@@ -26,6 +26,7 @@ from hypothesis.stateful import (
 from tests.engine.kit import LANE, Engine, by_id, output, result
 
 from vsl.db.statements import BegunAttempt
+from vsl.db.statements_remote import DeferJob, ReleaseJobs, ResolveJob
 from vsl.domain.jobs import ClaimedJob
 
 SETTINGS = settings(
@@ -45,13 +46,16 @@ CALLS = [
     *(["lose_workers"] * 2),
     *(["let_time_pass"] * 2),
     *(["retry"] * 2),
-    *("submit", "cancel", "record", "extend", "set_price"),
+    *(["answer"] * 2),
+    *(["release"] * 2),
+    *(["resolve"] * 2),
+    *("submit", "cancel", "record", "extend", "set_price", "defer"),
 ]
 MAX_ATTEMPTS = 2
 MOST_RESCUES = 5
 TABLES = (
     "jobs, media_outputs, usage_tracking, vsl.attempts, vsl.dispatch, vsl.ledger_entries, "
-    "vsl.doomed_objects"
+    "vsl.doomed_objects, vsl.predictions, vsl.audit_entries"
 )
 
 
@@ -69,6 +73,7 @@ class Job:
     epoch: int = 0
     phase: str = "submit"
     attempt: UUID | None = None
+    prediction: str | None = None
     attempts: int = 0
     numbers: int = 0
     retries: int = 0
@@ -78,13 +83,13 @@ class Job:
     charged: Decimal | None = None
     ended: dict[UUID, tuple[int, str]] = field(default_factory=dict)
 
-    def end(self, outcome: str, epoch: int) -> None:
-        charge = self.held if outcome == "completed" else Decimal(0)
+    def end(self, outcome: str, epoch: int, *, spent: bool = False) -> None:
+        charge = self.held if outcome == "completed" or spent else Decimal(0)
         self.charged = (self.charged or Decimal(0)) + charge
         self.status, self.live = outcome, False
         if self.attempt is not None:
             self.ended[self.attempt] = (epoch, outcome)
-        self.attempt = self.worker = None
+        self.attempt = self.worker = self.prediction = None
 
 
 @dataclass
@@ -108,6 +113,8 @@ class JobMachine(RuleBasedStateMachine):
         self.jobs: dict[UUID, Job] = {}
         self.claims: list[Claim] = []
         self.price = Decimal("0.25")
+        #: Whose each prediction is, for ever.
+        self.predictions: dict[str, UUID] = {}
 
     @initialize()
     def empty(self) -> None:
@@ -117,6 +124,7 @@ class JobMachine(RuleBasedStateMachine):
         self.engine.connection.execute(
             "UPDATE model_configurations SET pricing_per_unit = %s", [self.price]
         )
+        self.predictions.clear()
         self.submit()
         self.submit()
 
@@ -184,6 +192,8 @@ class JobMachine(RuleBasedStateMachine):
         elif job.live and job.attempt:
             assert self.engine.cancel(job.job_id) == "requested"
             job.cancel = True
+            # Somebody is to look at once at one that waits.
+            job.due = job.due or job.worker is None
         else:
             assert self.engine.cancel(job.job_id) == "cancelled"
             if job.live:
@@ -261,26 +271,154 @@ class JobMachine(RuleBasedStateMachine):
         job = self.of(claim)
         under_way = job.live and job.attempt == claim.attempt
         assert self.engine.record(claim.attempt, collectable=collectable) == under_way
-        if under_way and collectable:
-            job.phase = "collect"
+        if under_way:
+            job.prediction = "p-1"
+            job.phase = "collect" if collectable else job.phase
+
+    def draw_prediction(self, data: st.DataObject, attempt: UUID) -> str:
+        """An attempt's own prediction, or one that several are said to have."""
+        return data.draw(st.sampled_from([str(attempt), str(attempt), "shared"]), label="id")
+
+    def may_have(self, job: Job, prediction: str) -> bool:
+        if job.prediction is not None:
+            return job.prediction == prediction
+        return self.predictions.get(prediction, job.attempt) == job.attempt
+
+    def has(self, job: Job, prediction: str) -> None:
+        assert job.attempt is not None
+        if job.prediction is None:
+            self.predictions[prediction] = job.attempt
+        job.prediction = prediction
+        if job.phase in ("submit", "unknown"):
+            job.phase = "wait"
+
+    def answer(self, data: st.DataObject) -> None:
+        """A provider that remembers predictions says something of one."""
+        if not self.claims:
+            return
+        claim, collectable = self.pick(data), data.draw(st.booleans(), label="collectable")
+        if claim.attempt is None:
+            return
+        job, prediction = self.of(claim), self.draw_prediction(data, claim.attempt)
+        said = {"provider_id": prediction, "remembered": True, "collectable": collectable}
+        if not (job.live and job.attempt == claim.attempt):
+            assert not self.engine.record(claim.attempt, **said)
+        elif not self.may_have(job, prediction):
+            with pytest.raises(psycopg.Error) as caught:
+                self.engine.record(claim.attempt, **said)
+            assert caught.value.sqlstate == "VS002"
+        else:
+            assert self.engine.record(claim.attempt, **said)
+            self.has(job, prediction)
+            job.phase = "collect" if collectable else job.phase
+
+    def let_go(self, job: Job) -> None:
+        job.worker, job.due = None, False
+        if job.phase == "submit" and job.attempt:
+            job.phase = "unknown"
+        # A job that is to be cancelled is due soon: not in the middle of this.
+        self.engine.connection.execute(
+            "UPDATE vsl.dispatch SET due_at = now() + interval '1 hour' WHERE job_id = %s", [job.id]
+        )
+
+    def release(self, data: st.DataObject) -> None:
+        claims = self.pick_some(data)
+        held = {claim.job.id for claim in claims if self.is_held(claim)}
+        statement = ReleaseJobs(
+            jobs=[claim.job.id for claim in claims],
+            epochs=[claim.job.epoch for claim in claims],
+            seconds=[600.0] * len(claims),
+        )
+        assert set(self.engine.rows(statement)) == held
+        for job in held:
+            self.let_go(self.jobs[job])
+
+    def defer(self, data: st.DataObject) -> None:
+        if not self.claims:
+            return
+        claim, withdraw = self.pick(data), data.draw(st.booleans(), label="withdraw")
+        job, made = self.of(claim), claim.job
+        statement = DeferJob(
+            job=made.id, epoch=made.epoch, seconds=600.0, code="c", message="m", withdraw=withdraw
+        )
+        if not self.is_held(claim):
+            assert self.engine.one(statement) == "stale"
+        elif not withdraw:
+            assert self.engine.one(statement) == "deferred"
+            self.let_go(job)
+        elif job.attempt is None or job.prediction is not None:
+            with pytest.raises(psycopg.Error) as caught:
+                self.engine.one(statement)
+            assert caught.value.sqlstate == "VS002"
+        else:
+            assert self.engine.one(statement) == ("cancelled" if job.cancel else "deferred")
+            job.attempt, job.attempts, job.numbers = None, job.attempts - 1, job.numbers - 1
+            if job.cancel:
+                job.end("cancelled", job.epoch)
+            else:
+                job.phase = "submit"
+                self.let_go(job)
+
+    def resolve(self, data: st.DataObject) -> None:
+        """A person decides about an attempt that got no answer."""
+        job = self.pick_job(data)
+        decision = data.draw(st.sampled_from(["adopt", "absent", "give-up"]), label="decision")
+        adopts = decision == "adopt"
+        prediction = self.draw_prediction(data, job.attempt or job.id) if adopts else None
+        statement = ResolveJob(job_id=job.job_id, decision=decision, provider_id=prediction)
+        if (
+            not job.live
+            or job.phase != "unknown"
+            or (prediction is not None and not self.may_have(job, prediction))
+        ):
+            with pytest.raises(psycopg.Error) as caught:
+                self.engine.one(statement)
+            assert caught.value.sqlstate == "VS002"
+            return
+        answer, nobody = self.engine.one(statement), -1
+        if prediction is not None:
+            assert answer == "wait"
+            self.has(job, prediction)
+            job.worker, job.due = None, True
+        elif decision == "give-up":
+            assert answer == "failed"
+            job.end("failed", nobody, spent=True)
+        elif not job.cancel and job.attempts < MAX_ATTEMPTS:
+            assert answer == "retried"
+            self.retried(job, nobody)
+        else:
+            assert answer == ("cancelled" if job.cancel else "failed")
+            job.end(answer, nobody)
+        if job.live:
+            row = self.engine.dispatch(job.id)
+            assert row is not None
+            assert row["epoch"] > job.epoch
+            job.epoch = row["epoch"]
+
+    def retried(self, job: Job, epoch: int) -> None:
+        assert job.attempt is not None
+        job.ended[job.attempt] = (epoch, "failed")
+        job.attempt = job.worker = job.prediction = None
+        job.phase, job.due, job.retries = "backoff", False, job.retries + 1
 
     def finish(self, data: st.DataObject) -> None:
         claims = self.pick_some(data)
         outcomes, results = {}, []
         for claim in claims:
             outcome = data.draw(st.sampled_from(["completed", "failed", "cancelled"]))
-            changed: dict[str, Any] = {"outcome": outcome}
+            spent = outcome != "completed" and data.draw(st.booleans(), label="spent")
+            changed: dict[str, Any] = {"outcome": outcome, "spent": spent}
             if (
                 bad := outcome == "completed"
                 and data.draw(st.integers(0, 3), label="bad at 0") == 0
             ):
                 changed["outputs"] = [output(0), output(1, file_size=-1)]
             rejected = bad or (outcome == "completed" and claim.attempt is None)
-            outcomes[claim.job.id] = (outcome, rejected)
+            outcomes[claim.job.id] = (outcome, rejected, spent)
             results.append(result(claim.job, claim.begun, **changed))
         answers = by_id(self.engine.finish(*results))
         for claim in claims:
-            outcome, rejected = outcomes[claim.job.id]
+            outcome, rejected, spent = outcomes[claim.job.id]
             answer = answers[claim.job.id]
             if not self.is_current(claim):
                 assert (answer.result, answer.outcome) == self.late_answer(claim)
@@ -288,7 +426,7 @@ class JobMachine(RuleBasedStateMachine):
                 assert (answer.result, answer.outcome) == ("rejected", None)
             else:
                 assert (answer.result, answer.outcome) == ("finished", outcome)
-                self.of(claim).end(outcome, claim.job.epoch)
+                self.of(claim).end(outcome, claim.job.epoch, spent=spent)
 
     def fail(self, data: st.DataObject) -> None:
         if not self.claims:
@@ -300,9 +438,7 @@ class JobMachine(RuleBasedStateMachine):
             assert answer == self.late_answer(claim)[0]
         elif claim.attempt and retryable and not job.cancel and job.attempts < MAX_ATTEMPTS:
             assert answer == "retried"
-            job.ended[claim.attempt] = (claim.job.epoch, "failed")
-            job.attempt = job.worker = None
-            job.phase, job.due, job.retries = "backoff", False, job.retries + 1
+            self.retried(job, claim.job.epoch)
         else:
             assert answer == ("cancelled" if job.cancel else "failed")
             job.end(answer, claim.job.epoch)

@@ -120,7 +120,7 @@ async def test_a_model_that_is_switched_off_is_not_offered(
 async def test_a_provider_that_is_not_configured(connection: Connection, engine: Engine) -> None:
     with pytest.raises(NotAllowed, match="replicate, which is not configured") as found:
         await ask(connection, model_id="flux-schnell", providers=["cog"])
-    assert found.value.hint == "Providers that are: cog. See `vsl models list`."
+    assert found.value.hint == "Set REPLICATE_API_TOKEN here and for the worker."
     assert jobs(engine) == 0
 
 

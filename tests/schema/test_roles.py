@@ -17,7 +17,7 @@ from vsl.db.pool import connect as open_connection
 
 PRIVATE = (
     "dispatch", "attempts", "ledger_entries", "doomed_objects", "repeatables",
-    "health_snapshots", "audit_entries",
+    "health_snapshots", "audit_entries", "predictions",
 )  # fmt: skip
 # May each role: SELECT, INSERT, UPDATE, DELETE on each relation. S: some columns only.
 RIGHTS = {
@@ -49,12 +49,13 @@ RIGHTS = {
 FUNCTIONS = {
     "vsl_app": {
         "uuid7", "by_function", "check_job", "check_move", "check_model_of_job", "submit_job",
-        "cancel_job", "retry_job", "list_attempts",
+        "cancel_job", "retry_job", "resolve_job", "list_attempts",
     },
     "vsl_worker": {
         "claim_jobs", "begin_attempts", "record_prediction", "finish_jobs", "fail_job",
         "extend_leases", "hand_back_jobs", "rescue_jobs", "next_due", "doom_objects",
-        "take_doomed", "drop_doomed",
+        "take_doomed", "drop_doomed", "release_jobs", "defer_job", "free_predictions",
+        "list_stored", "judge_objects", "name_outputs", "mark_outputs",
     },
     "vsl_reader": {"list_attempts"},
     "vsl_monitor": {

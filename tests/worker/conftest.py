@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from tests.conftest import Connect
+from tests.support.seaweed import Seaweed
 from tests.worker.kit import Lab
 
 from vsl.domain.store import Store
@@ -31,6 +33,16 @@ async def disk_lab(
 ) -> AsyncIterator[Lab]:
     """The same with a store in a folder, which other processes can share."""
     store = FolderStore(tmp_path / "store")
+    async with _checked(database, connect, role_url, tmp_path, store) as made:
+        yield made
+
+
+@pytest.fixture
+async def s3_lab(
+    database: str, connect: Connect, role_url: RoleUrl, tmp_path: Path, s3_server: Seaweed
+) -> AsyncIterator[Lab]:
+    """The same with a store at a real S3 server."""
+    store = s3_server.store(f"worker/{uuid4().hex}")
     async with _checked(database, connect, role_url, tmp_path, store) as made:
         yield made
 

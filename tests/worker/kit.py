@@ -20,7 +20,7 @@ from tests.engine.kit import RULES
 from tests.support.waiting import wait_until_async
 
 from vsl.db.pool import Database
-from vsl.domain.provider import Provider
+from vsl.domain.provider import Provider, RemoteProvider
 from vsl.domain.store import Store
 from vsl.logs import JsonFormatter, TextFormatter
 from vsl.worker.collect import Tools
@@ -255,7 +255,7 @@ class Lab:
     @asynccontextmanager
     async def worker(
         self,
-        *providers: Provider,
+        *providers: Provider | RemoteProvider,
         steps: Steps | None = None,
         timing: Timing = QUICK,
         listen: bool = True,

@@ -14,17 +14,19 @@ import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 from uuid import UUID
 
 from tests.worker import media
 
 from vsl.cli.worker import stop_on_signals
 from vsl.db.pool import Database
-from vsl.domain.provider import Provider
+from vsl.domain.provider import PredictionRequest, Provider
 from vsl.logs import configure
 from vsl.providers.cog import CogProvider
 from vsl.storage.folder import FolderStore
 from vsl.testing import FakeProvider, Hang, Succeed
+from vsl.testing.remote import FakeRemoteProvider, Make
 from vsl.worker.collect import Tools
 from vsl.worker.spool import Spool
 from vsl.worker.steps import Step
@@ -37,18 +39,22 @@ class Orders:
 
     hold: the step that it is held at, when it is reached for the ``count``-th time. tell: steps
     that it only tells of. outputs: how many images each prediction makes. hangs: whether
-    predictions run until SIGUSR1. provider: ``fake`` or ``cog``.
+    predictions run until SIGUSR1. provider: ``fake``, ``cog`` or ``remote``; of the last,
+    predictions is its folder and looks how many reads find a prediction at work. It can also be
+    held at ``made``: a prediction was made and its answer is on the way.
     """
 
     url: str
     store: str
     spool: str
-    hold: Step | None = None
+    hold: Step | Literal["made"] | None = None
     count: int = 1
     tell: list[Step] = field(default_factory=list)
     outputs: int = 1
     hangs: bool = False
     provider: str = "fake"
+    predictions: str = ""
+    looks: int = 0
     lane: str = "fake"
     concurrency: int = 4
     grace: float = 10.0
@@ -61,7 +67,7 @@ class Told:
         self.orders = orders
         self.seen = 0
 
-    async def reached(self, step: Step, job: UUID) -> None:
+    async def reached(self, step: Step | Literal["made"], job: UUID) -> None:
         self.seen += step == self.orders.hold
         held = step == self.orders.hold and self.seen == self.orders.count
         if held or step in self.orders.tell:
@@ -71,7 +77,17 @@ class Told:
             await asyncio.Event().wait()
 
 
-def make_provider(orders: Orders) -> Provider:
+def make_remote(orders: Orders, told: Told) -> FakeRemoteProvider:
+    async def on_made(request: PredictionRequest) -> None:
+        await told.reached("made", request.prediction_id)
+
+    made = Make(tuple(media.image(n) for n in range(orders.outputs)), looks=orders.looks)
+    return FakeRemoteProvider(Path(orders.predictions), otherwise=made, on_made=on_made)
+
+
+def make_provider(orders: Orders, told: Told) -> Provider | FakeRemoteProvider:
+    if orders.provider == "remote":
+        return make_remote(orders, told)
     if orders.provider == "cog":
         return CogProvider()
     made = Succeed(tuple(media.image(number) for number in range(orders.outputs)))
@@ -85,12 +101,13 @@ def make_provider(orders: Orders) -> Provider:
 async def main(orders: Orders) -> None:
     hurry = asyncio.Event()
     stop = stop_on_signals(hurry)
-    provider = make_provider(orders)
+    told = Told(orders)
+    provider = make_provider(orders, told)
     with Spool.open(Path(orders.spool)) as spool:
         async with Database(orders.url, application="vsl worker") as database:
             await Worker(
                 database=database,
-                tools=Tools(FolderStore(Path(orders.store)), spool, Told(orders)),
+                tools=Tools(FolderStore(Path(orders.store)), spool, told),
                 providers={provider.name: provider},
                 lanes=[orders.lane],
                 concurrency=orders.concurrency,

@@ -203,7 +203,7 @@ async def test_an_error_of_unknown_origin_names_its_type_only(lab: Lab) -> None:
         assert lab.job(job)["error_message"] == "KeyError"
         lab.make_due()
         await lab.ended(job)
-    assert any("KeyError at testing.py" in line for line in lab.lines.text)
+    assert any("KeyError at provider.py" in line for line in lab.lines.text)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from vsl.config import Config, load
 from vsl.db.embedded.binaries import find_binaries
@@ -12,8 +13,10 @@ from vsl.db.migrate import require_current
 from vsl.db.pool import connect, libpq_variables
 from vsl.db.server import EmbeddedServer
 from vsl.db.statement import Connection
-from vsl.domain.provider import Provider
+from vsl.domain.provider import Provider, RemoteProvider
 from vsl.errors import DatabaseError, InvalidInput, Problem
+
+AnyProvider = Provider | RemoteProvider
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +78,25 @@ async def connected(config: Config | None = None) -> AsyncIterator[Connection]:
         yield connection
 
 
-#: The names of the providers that jobs can run at.
-PROVIDERS = frozenset({"cog"})
+def provider_names(config: Config) -> frozenset[str]:
+    """The names of the providers that jobs can run at with these settings."""
+    return frozenset({"cog", "replicate"} if config.replicate_token else {"cog"})
 
 
-def make_providers() -> dict[str, Provider]:
-    """The providers that jobs can run at, by name."""
+def make_providers(config: Config) -> dict[str, AnyProvider]:
+    """The providers that jobs can run at with these settings, by name."""
     from vsl.providers.cog import CogProvider  # with an HTTP client, which few commands need
 
-    return {"cog": CogProvider()}
+    made: dict[str, AnyProvider] = {"cog": CogProvider()}
+    if config.replicate_token:
+        from vsl.providers.guard import DownloadRules
+        from vsl.providers.replicate import BASE_URL, OUTPUT_HOSTS, ReplicateProvider
+
+        # An address that was set may be of this machine, and serves its files itself.
+        own = (urlsplit(config.replicate_url).netloc,) if config.replicate_url else ()
+        made["replicate"] = ReplicateProvider(
+            config.replicate_token,
+            base_url=config.replicate_url or BASE_URL,
+            rules=DownloadRules(hosts=OUTPUT_HOSTS, private_hosts=own),
+        )
+    return made

@@ -90,6 +90,7 @@ NOUNS: Mapping[str, str] = {
     "worker": "worker",
     "jobs": "jobs",
     "models": "models",
+    "storage": "storage",
     "db": "db",
     "bench": "bench",
 }
@@ -125,6 +126,7 @@ OF_DB: Mapping[str, str] = {
 _HELP = {
     "jobs": "Look at jobs, follow them, cancel and retry them.",
     "models": "The models that jobs can name.",
+    "storage": "The files of the store beside the rows of the database.",
     "db": "The database server and the schema.",
     "bench": "A database to measure on.",
 }

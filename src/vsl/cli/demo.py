@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from vsl.cli.assembly import PROVIDERS, connected
+from vsl.cli.assembly import connected, provider_names
 from vsl.cli.follow import follow
 from vsl.cli.generate import copy_outputs, require_writable, submit_and_wake
 from vsl.cli.lock import AlreadyRunning
@@ -91,7 +91,7 @@ async def _until_up(config: Config) -> None:
         try:
             async with connected(config) as connection:
                 for model_id, _, _ in WANTED:
-                    check_model(await find_model(connection, model_id), PROVIDERS)
+                    check_model(await find_model(connection, model_id), provider_names(config))
                 return
         except (DatabaseError, NotAllowed):
             if time.monotonic() > deadline:
@@ -109,6 +109,7 @@ async def _one(
             user_id=login_name(),
             prompt=prompt,
             pairs=pairs,
+            providers=provider_names(config),
         )
     if not quiet:
         say(f"{model:<11} {job.job_id} is a row; waiting for its file", to=err)

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from vsl.cli import completion
-from vsl.cli.assembly import PROVIDERS, connected
+from vsl.cli.assembly import connected, provider_names
 from vsl.cli.follow import follow, print_end, show_end
 from vsl.cli.output import JsonOption, err, money, print_json, say
 from vsl.cli.stopping import Stopped, run
@@ -69,7 +69,12 @@ def generate(
     async def work() -> SubmittedJob:
         async with connected(config) as connection:
             return await submit_and_wake(
-                connection, model_id=model, user_id=owner, prompt=text, pairs=pairs
+                connection,
+                model_id=model,
+                user_id=owner,
+                prompt=text,
+                pairs=pairs,
+                providers=provider_names(config),
             )
 
     job = run(work())
@@ -119,6 +124,7 @@ async def submit_and_wake(
     user_id: str,
     prompt: str | None,
     pairs: list[str],
+    providers: frozenset[str],
 ) -> SubmittedJob:
     """Check and insert a job, then wake the workers of its lane."""
     found, submission = await prepare(
@@ -127,7 +133,7 @@ async def submit_and_wake(
         user_id=user_id,
         prompt=prompt,
         pairs=pairs,
-        providers=PROVIDERS,
+        providers=providers,
     )
     job = await submit(connection, submission)
     await execute(connection, NotifyWork(lane=found.lane))

@@ -1,4 +1,4 @@
-"""``vsl jobs``: look at jobs, follow them, cancel and retry them."""
+"""``vsl jobs``: look at jobs, follow them, cancel, retry and resolve them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from vsl.cli import completion
+from vsl.cli.asking import YesOption, agreed
 from vsl.cli.assembly import connected
 from vsl.cli.follow import no_job, show_outputs
 from vsl.cli.generate import wait_for
@@ -35,6 +36,7 @@ from vsl.db.statements import (
     ListOutputs,
     RetryJob,
 )
+from vsl.db.statements_remote import ResolveJob
 from vsl.domain.jobs import JOB_STATUSES, Attempt, JobDetail, JobSummary, Output
 from vsl.errors import InvalidInput, Problem
 
@@ -148,6 +150,55 @@ def retry(job_id: JobId, as_json: JsonOption = False) -> None:
         say(f"{job_id} will run again; see `vsl jobs watch {job_id}`.")
 
 
+def resolve(
+    job_id: JobId,
+    adopt: Annotated[
+        str | None,
+        typer.Option(metavar="PREDICTION", help="This prediction of the provider is the job's."),
+    ] = None,
+    absent: Annotated[
+        bool, typer.Option("--absent", help="None was made: another may be sent and paid for.")
+    ] = False,
+    give_up: Annotated[
+        bool, typer.Option("--give-up", help="Do not find out: it fails, and counts as paid for.")
+    ] = False,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Decide about a job whose provider's answer was lost and cannot be found out."""
+    if [adopt is not None, absent, give_up].count(True) != 1:
+        accepted = "one of --adopt PREDICTION, --absent, --give-up"
+        raise InvalidInput([Problem("the decision", "is not one", accepted)])
+    decision = "adopt" if adopt is not None else "absent" if absent else "give-up"
+    if not agreed(_question(job_id, decision, adopt), yes=yes):
+        raise typer.Exit(1)
+
+    async def work() -> str:
+        async with connected() as connection:
+            decided = ResolveJob(job_id=job_id, decision=decision, provider_id=adopt)
+            return await fetch_value(connection, decided)
+
+    answer = run(work())
+    if as_json:
+        print_json({"job_id": job_id, "decision": decision, "result": answer})
+    else:
+        say(f"{job_id} {_RESOLVED.get(answer, f'is {answer}.')}")
+
+
+def _question(job_id: str, decision: str, prediction: str | None) -> str:
+    if decision == "adopt":
+        return f"{job_id} takes prediction {prediction} for its own. Go on?"
+    if decision == "absent":
+        return f"Another prediction for {job_id} may be sent, and paid for. Go on?"
+    return f"{job_id} fails, and what was held for it is charged. Go on?"
+
+
+_RESOLVED = {
+    "wait": "has its prediction and follows it.",
+    "retried": "will be sent again.",
+}
+
+
 def _list(found: list[JobSummary]) -> None:
     right = ("files", "took", "cost")
     made = Listing(
@@ -223,4 +274,5 @@ VERBS: Mapping[str, Callable[..., Any]] = {
     "watch": watch,
     "cancel": cancel,
     "retry": retry,
+    "resolve": resolve,
 }

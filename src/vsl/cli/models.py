@@ -13,7 +13,7 @@ import typer
 from rich.text import Text
 
 from vsl.cli import completion
-from vsl.cli.assembly import PROVIDERS, connected
+from vsl.cli.assembly import connected, provider_names
 from vsl.cli.output import JsonOption, Listing, money, print_json, say, seconds
 from vsl.cli.stopping import cancelled_by, run
 from vsl.cli.worker import stop_on_signals
@@ -51,6 +51,7 @@ def list_(as_json: JsonOption = False) -> None:
     made = Listing(
         ("model", "makes", "runs at", "price", "usual time", "state"), ("price", "usual time")
     )
+    providers = provider_names(load())
     for model in found:
         made.add(
             model.model_id,
@@ -58,7 +59,7 @@ def list_(as_json: JsonOption = False) -> None:
             model.provider,
             _price(model),
             seconds(model.estimated_time_seconds),
-            _state(model, PROVIDERS),
+            _state(model, providers),
         )
     made.show()
 
@@ -77,7 +78,7 @@ def show(model_id: ModelId, as_json: JsonOption = False) -> None:
     about = model.description or f"makes {model.media_type}"
     say(Text(f"{model.model_id}:", style="bold"), about)
     price = _price(model) + ("" if model.is_free else " a job")
-    state = _state(model, PROVIDERS)
+    state = _state(model, provider_names(load()))
     say(f"makes {model.media_type}, runs at {model.provider}, {price}:", state)
     if model.supported_parameters:
         _parameters(model.supported_parameters)

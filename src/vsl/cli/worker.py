@@ -94,7 +94,7 @@ async def run_worker(
 
     name = new_name()
     where = addresses(config)
-    providers = make_providers()
+    providers = make_providers(config)
     store = open_store(config.storage)
     try:
         with Spool.open(config.home / "spool") as spool:

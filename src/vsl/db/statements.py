@@ -175,7 +175,11 @@ class BeginAttempts(Rows[BegunAttempt]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordPrediction(Value[bool]):
-    """Record what a provider said; whether the attempt was still under way."""
+    """Record what a provider said; whether the attempt was still under way.
+
+    remembered: the provider can be asked for it by its id. kept_seconds: how long from now the
+    provider keeps its files; None when that is not known.
+    """
 
     attempt: UUID
     provider_id: str | None = field(metadata=FOREIGN)
@@ -184,6 +188,8 @@ class RecordPrediction(Value[bool]):
     metrics: Json | None = field(metadata=FOREIGN)
     processing_time: float | None = field(metadata=FOREIGN)
     collectable: bool
+    remembered: bool = False
+    kept_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ JobStatus = Literal["pending", "processing", "completed", "failed", "cancelled"]
 JOB_STATUSES: tuple[JobStatus, ...] = get_args(JobStatus)
 FINAL_STATUSES: frozenset[str] = frozenset({"completed", "failed", "cancelled"})
 
-Phase = Literal["submit", "wait", "collect", "backoff"]
+Phase = Literal["submit", "wait", "unknown", "collect", "backoff"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,13 @@ class SubmittedJob:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedJob:
-    """A job as a worker holds it, under the claim numbered ``epoch``."""
+    """A job as a worker holds it, under the claim numbered ``epoch``.
+
+    The fields from ``attempt_number`` on are about the attempt under way, and None without one.
+    attempt_seconds: how long ago it began. provider_id, provider_status, output: what was recorded
+    of its prediction. output_seconds_left: until the provider may remove its files. edited: whether
+    the job or its model was changed since its unanswered attempt began: what was sent is not known.
+    """
 
     id: UUID
     job_id: str
@@ -69,6 +75,15 @@ class ClaimedJob:
     configuration: dict[str, Any]
     supported_parameters: dict[str, Any] = field(repr=False)
     timeout_seconds: int
+    estimated_time: int | None
+    attempt_number: int | None
+    attempt_started_at: datetime | None
+    attempt_seconds: float | None
+    provider_id: str | None
+    provider_status: str | None
+    output: dict[str, Any] | None = field(repr=False)
+    output_seconds_left: float | None
+    edited: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 
@@ -14,6 +15,15 @@ class StoredObject:
     key: str
     size: int
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    """One object in a listing. size: bytes. modified: when it was written, by the store's clock."""
+
+    key: str
+    size: int
+    modified: datetime
 
 
 class Store(Protocol):
@@ -48,8 +58,17 @@ class Store(Protocol):
     def list(self, prefix: str) -> AsyncIterator[str]:
         """The keys below a prefix (a whole path part), in no particular order."""
 
+    def survey(self, prefix: str) -> AsyncIterator[ListedObject]:
+        """The same with sizes and times."""
+
     def url(self, key: str) -> str:
         """The object's lasting address, as recorded in ``media_outputs.s3_url``."""
 
     async def sign(self, key: str, *, expires_in: int) -> str:
-        """An address that whoever holds it can read the object from, for ``expires_in`` seconds."""
+        """An address that whoever holds it can read the object from, for ``expires_in`` seconds.
+
+        A folder's is the file's lasting address: it has none that expires.
+        """
+
+    async def sweep(self, older_than: float) -> int:
+        """Remove what writers that died left, untouched for ``older_than`` seconds; how many."""

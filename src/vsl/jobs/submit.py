@@ -59,7 +59,9 @@ def check_model(model: Model, providers: Collection[str]) -> None:
     if model.provider not in providers:
         raise NotAllowed(
             f"model {model.model_id} runs at {model.provider}, which is not configured here",
-            hint=f"Providers that are: {', '.join(sorted(providers))}. See `vsl models list`.",
+            hint="Set REPLICATE_API_TOKEN here and for the worker."
+            if model.provider == "replicate"
+            else f"Providers that are: {', '.join(sorted(providers))}. See `vsl models list`.",
         )
     if not model.is_free and not model.pricing_per_unit:
         raise NotAllowed(

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from vsl.domain.hiding import bounded, hide
-from vsl.domain.provider import OutputSource, Prediction, PredictionStatus
+from vsl.domain.provider import Prediction, PredictionStatus
 from vsl.errors import ProviderError
-from vsl.providers.source import is_output_url, parse_data_url
+from vsl.providers.source import split_output
 
 _STATUSES: dict[str, PredictionStatus] = {
     "starting": "processing",
@@ -47,15 +47,14 @@ def read_reply(body: Any, words: tuple[str, ...] = ()) -> Prediction:
     metrics = body.get("metrics")
     metrics = metrics if isinstance(metrics, Mapping) else {}
     took = metrics.get("predict_time")
-    outputs: list[OutputSource] = []
-    output = _without_bytes(body.get("output"), outputs) if status == "succeeded" else None
+    output, outputs = split_output(body.get("output") if status == "succeeded" else None)
     error = _error_text(body.get("error"), words) if status == "failed" else None
     provider_id = body.get("id")
     return Prediction(
         status=status,
         raw_status=raw_status,
         provider_id=provider_id if isinstance(provider_id, str) else None,
-        outputs=tuple(outputs),
+        outputs=outputs,
         output=output,
         error=error,
         retryable=error is not None and error.startswith(_SERVER_FAULTS),
@@ -100,18 +99,3 @@ def _error_text(error: Any, words: tuple[str, ...]) -> str:
     while text.startswith(_PREFIX) and len(text) > len(_PREFIX):
         text = text.removeprefix(_PREFIX)
     return hide(text, words)
-
-
-def _without_bytes(value: Any, outputs: list[OutputSource]) -> Any:
-    """The output value fit for a row; every file found on the way is added to ``outputs``."""
-    if isinstance(value, str):
-        if not is_output_url(value):
-            return value
-        outputs.append(OutputSource(value))
-        data = parse_data_url(value)
-        return value if data is None else {"data_url": data.mime, "bytes": data.size}
-    if isinstance(value, Mapping):
-        return {str(key): _without_bytes(part, outputs) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_without_bytes(part, outputs) for part in value]
-    return value

@@ -9,19 +9,22 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import httpx
 
+from vsl.domain.provider import OutputSource
 from vsl.errors import ProviderError
 
 CHUNK = 256 * 1024  # bytes; also a multiple of 4 and of 3, as base64 needs
 MAX_REDIRECTS = 5
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
+MAX_DEPTH = 50  # levels of an output value; a row keeps no more either
 
 # data:[type][;parameter=value]*[;base64],payload (a type of its own when none is given)
 _DATA_URL = re.compile(r"data:([^,;\s]*)((?:;[^,;\s]*)*),", re.IGNORECASE)
@@ -46,6 +49,33 @@ class DataUrl:
             return len(unquote_to_bytes(self.payload))
         digits = len(self.payload) - sum(map(self.payload.count, "=\r\n\t "))
         return digits * 3 // 4
+
+
+def split_output(value: Any) -> tuple[Any, tuple[OutputSource, ...]]:
+    """An output value fit for a row, and every file in it, in order.
+
+    Values have any shape: a string, a list, an object, or these inside each other. The bytes of a
+    data URL give way to its type and size; what lies deeper than ``MAX_DEPTH`` becomes None.
+    """
+    sources: list[OutputSource] = []
+    return _without_bytes(value, sources, MAX_DEPTH), tuple(sources)
+
+
+def _without_bytes(value: Any, sources: list[OutputSource], depth: int) -> Any:
+    if isinstance(value, str):
+        if not is_output_url(value):
+            return value
+        sources.append(OutputSource(value))
+        data = parse_data_url(value)
+        return value if data is None else {"data_url": data.mime, "bytes": data.size}
+    if isinstance(value, Mapping):
+        if not depth:
+            return None
+        parts = value.items()
+        return {str(key): _without_bytes(part, sources, depth - 1) for key, part in parts}
+    if isinstance(value, list):
+        return [_without_bytes(part, sources, depth - 1) for part in value] if depth else None
+    return value
 
 
 def is_output_url(value: str) -> bool:

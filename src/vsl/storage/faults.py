@@ -11,6 +11,7 @@ from typing import Final
 from obstore.exceptions import AlreadyExistsError, BaseError
 
 from vsl.errors import InvalidInput, ObjectExists, Problem, StoreError
+from vsl.storage.s3_faults import s3_code, s3_fault
 
 # Where objects lie until they are whole; no key may begin with it.
 INCOMING: Final = ".incoming"
@@ -63,16 +64,25 @@ def error_number(error: BaseException) -> int | None:
     return errno.ENOENT if isinstance(error, FileNotFoundError) else None
 
 
+def is_missing(error: BaseException) -> bool:
+    """Whether an error says that there is no such object; a missing bucket is another matter."""
+    return error_number(error) in MISSING and s3_code(error) in (None, "NoSuchKey")
+
+
 def store_error(error: BaseException, *, action: str, where: str) -> StoreError:
     """What happened as a ``StoreError``. action: such as ``write images/a.png``."""
     number = error_number(error)
-    if number in MISSING:
+    if is_missing(error):
         return StoreError(f"{where}: cannot {action}: it is not there", retryable=False)
     if number in _REASONS:
         reason, hint = _REASONS[number]
         return StoreError(
             f"{where}: cannot {action}: {reason}", hint=hint, retryable=number not in _LASTING
         )
+    fault = s3_fault(error)
+    if fault is not None:
+        words = f"{where}: cannot {action}: {fault.reason}"
+        return StoreError(words, hint=fault.hint, retryable=fault.retryable)
     # The first line only: obstore appends a dump of its own structures.
     detail = str(error).partition("\n")[0] or type(error).__name__
     return StoreError(f"{where}: cannot {action}: {detail}")

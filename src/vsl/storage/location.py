@@ -10,17 +10,26 @@ from urllib.parse import unquote, urlsplit
 from vsl.domain.store import Store
 from vsl.errors import InvalidInput, Problem
 from vsl.storage.folder import FolderStore
+from vsl.storage.s3 import S3Store
+from vsl.storage.s3_address import read_s3_address
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
-_ACCEPTED: Final = "a folder's path, such as /srv/media, or its file:///srv/media address"
+_ACCEPTED: Final = (
+    "a folder's path, such as /srv/media, its file:///srv/media address, or s3://bucket/prefix"
+)
 
 
 def open_store(url: str) -> Store:
-    """The store that ``VSL_STORAGE`` names: a folder, by its path or its ``file://`` address.
+    """The store that ``VSL_STORAGE`` names: a folder, by its path or its ``file://`` address, or
+    an S3 bucket.
 
-    The folder is made when it is missing. Raises ``InvalidInput`` for an address of another kind
-    and ``StoreError`` when the folder cannot be made.
+    The folder is made when it is missing; a bucket is not, and is not asked for anything yet.
+    Raises ``InvalidInput`` for an address of another kind and ``StoreError`` when the folder cannot
+    be made or the AWS variables cannot be used.
     """
+    scheme = _SCHEME.match(url)
+    if scheme is not None and scheme[1].lower() == "s3":
+        return S3Store(read_s3_address(url))
     return FolderStore(_folder(url))
 
 

@@ -18,9 +18,9 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import MemoryStore
 
-from vsl.domain.store import StoredObject
+from vsl.domain.store import ListedObject, StoredObject
 from vsl.errors import InvalidInput, ObjectExists, Problem
-from vsl.storage.faults import INCOMING, MISSING, check_key, error_number, faults, store_error
+from vsl.storage.faults import INCOMING, check_key, faults, is_missing, store_error
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 # Bytes that are hashed and written in one go: large enough that changing threads costs nothing,
 # small enough that many puts at once stay small.
 BLOCK: Final = 1024 * 1024
+
+# Objects of a listing that are taken at a time: what S3 answers to one request.
+PAGE: Final = 1000
 
 _T = TypeVar("_T")
 
@@ -161,7 +164,7 @@ class ObstoreStore:
         try:
             facts = await obstore.head_async(self._client, key)
         except (OSError, BaseError) as error:
-            if error_number(error) in MISSING:
+            if is_missing(error):
                 return None
             raise store_error(error, action=f"look at {key}", where=self._where) from error
         return facts["size"]
@@ -174,10 +177,15 @@ class ObstoreStore:
 
     async def list(self, prefix: str) -> AsyncIterator[str]:
         """The keys below a prefix (a whole path part; empty for all), in no particular order."""
+        async for listed in self.survey(prefix):
+            yield listed.key
+
+    async def survey(self, prefix: str) -> AsyncIterator[ListedObject]:
+        """The same with sizes and times, a page of the store's at a time."""
         if prefix:
             check_key(prefix)
         self._check()
-        batches = obstore.list(self._client, prefix or None)
+        batches = obstore.list(self._client, prefix or None, chunk_size=PAGE)
         while True:
             with faults(f"list {prefix or 'the objects'}", self._where):
                 batch = await anext(batches, None)
@@ -185,7 +193,7 @@ class ObstoreStore:
                 return
             for facts in batch:
                 if not facts["path"].startswith(f"{INCOMING}/"):
-                    yield facts["path"]
+                    yield ListedObject(facts["path"], facts["size"], facts["last_modified"])
 
     def url(self, key: str) -> str:
         """The object's lasting address, whether or not the object is there."""
@@ -197,6 +205,10 @@ class ObstoreStore:
         if expires_in <= 0:
             raise InvalidInput([Problem("expires_in", "is not positive", "seconds")])
         return self.url(key)
+
+    async def sweep(self, older_than: float) -> int:  # noqa: ARG002 - memory ends with its writer
+        """Nothing: what writers leave in memory ends with them."""
+        return 0
 
     @property
     def _where(self) -> str:
@@ -234,5 +246,5 @@ class ObstoreStore:
         try:
             await obstore.delete_async(self._client, key)
         except (OSError, BaseError) as error:
-            if error_number(error) not in MISSING:
+            if not is_missing(error):
                 raise store_error(error, action=f"remove {key}", where=self._where) from error

@@ -9,7 +9,7 @@ from typing import Any, cast
 from vsl.domain.jobs import ClaimedJob
 from vsl.domain.keys import object_key
 from vsl.domain.media import MediaFacts, MediaType
-from vsl.domain.provider import OutputSource, Provider
+from vsl.domain.provider import OutputSource, Provider, RemoteProvider
 from vsl.domain.store import Store
 from vsl.errors import ObjectExists, StoreError
 from vsl.media.measure import measure
@@ -32,7 +32,7 @@ async def collect(
     ordinal: int,
     source: OutputSource,
     *,
-    provider: Provider,
+    provider: Provider | RemoteProvider,
     tools: Tools,
     keys: list[str],
 ) -> dict[str, Any]:

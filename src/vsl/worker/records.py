@@ -21,8 +21,9 @@ from vsl.db.statements import (
     FinishJobs,
     RecordPrediction,
 )
+from vsl.db.statements_remote import DeferJob, ReleaseJobs
 from vsl.domain.jobs import ClaimedJob
-from vsl.domain.provider import Prediction
+from vsl.domain.provider import OutputSource, Prediction
 from vsl.errors import DatabaseError, OutputInvalid
 from vsl.worker.clean import clean_json, clean_seconds, clean_text
 
@@ -87,8 +88,19 @@ async def begin(execution: Execution, database: Database) -> BegunAttempt:
     return begun
 
 
-async def record(execution: Execution, database: Database, prediction: Prediction) -> None:
-    """Record what the provider said. Raises ``ClaimLostError`` when the attempt has ended."""
+async def record(
+    execution: Execution,
+    database: Database,
+    prediction: Prediction,
+    *,
+    remembered: bool = False,
+    kept_seconds: float | None = None,
+) -> None:
+    """Record what the provider said. Raises ``ClaimLostError`` when the attempt has ended.
+
+    remembered: the provider can be asked for the prediction later; the job then waits for it, and
+    ``NotAllowed`` is raised when another attempt has it. kept_seconds: how long its files stay.
+    """
     begun = execution.attempt
     if begun is None or begun.attempt_id is None:
         raise ClaimLostError
@@ -98,14 +110,31 @@ async def record(execution: Execution, database: Database, prediction: Predictio
         attempt=begun.attempt_id,
         provider_id=None if provider_id is None else clean_text(provider_id),
         provider_status=clean_text(prediction.raw_status),
-        output={"output": clean_json(prediction.output)},
+        output=_output(prediction, urls, remembered=remembered),
         metrics=clean_json(dict(prediction.metrics)),
         processing_time=clean_seconds(prediction.processing_time),
         # A data URL's bytes are in the answer alone; only addresses can be fetched later.
         collectable=bool(urls) and not any(url.startswith("data:") for url in urls),
+        remembered=remembered,
+        kept_seconds=kept_seconds,
     )
     if not await _written(execution, database, lambda c: fetch_value(c, statement)):
         raise ClaimLostError
+
+
+def _output(prediction: Prediction, urls: list[str], *, remembered: bool) -> dict[str, Any] | None:
+    """What a row keeps of an output; of a remembered one, also where its files are."""
+    if not remembered:
+        return {"output": clean_json(prediction.output)}
+    if prediction.status != "succeeded":
+        return None
+    files = [url for url in urls if not url.startswith("data:")]
+    return {"output": clean_json(prediction.output), "files": clean_json(files)}
+
+
+def recorded_outputs(job: ClaimedJob) -> tuple[OutputSource, ...]:
+    """Where the files of a job's recorded prediction are."""
+    return tuple(OutputSource(url) for url in (job.output or {}).get("files", ()))
 
 
 async def finish(
@@ -114,9 +143,13 @@ async def finish(
     outcome: str,
     prediction: Prediction | None,
     rows: Sequence[dict[str, Any]] = (),
+    *,
+    failure: AttemptFailedError | None = None,
+    spent: bool = False,
 ) -> str:
-    """End the job, ``completed`` or ``cancelled``; what it ended as.
+    """End the job, ``completed``, ``cancelled`` or, with its failure, ``failed``; what it ended as.
 
+    spent: the money went although the job did not complete, so the hold is charged.
     Raises ``ClaimLostError``, or ``OutputInvalid`` when the database refuses the outputs.
     """
     job, begun = execution.job, execution.attempt
@@ -127,6 +160,9 @@ async def finish(
         "outcome": outcome,
         "processing_time": clean_seconds(prediction.processing_time) if prediction else None,
         "outputs": list(rows),
+        "error_code": failure.code if failure else None,
+        "error_message": clean_text(failure.message) if failure else None,
+        "spent": spent,
     }
     execution.ending = True
     statement = FinishJobs(results=[result])
@@ -159,6 +195,49 @@ async def fail(execution: Execution, database: Database, failure: AttemptFailedE
     extra = {**about(job), "code": failure.code, "outcome": outcome}
     log.warning("an attempt failed", extra=extra)
     return outcome
+
+
+async def release(execution: Execution, database: Database, seconds: float) -> None:
+    """Let go of a job that has to wait so many seconds. Raises ``ClaimLostError``."""
+    job = execution.job
+    execution.ending = True
+    statement = ReleaseJobs(jobs=[job.id], epochs=[job.epoch], seconds=[seconds])
+    async with database.connection() as connection:
+        if not await fetch(connection, statement):
+            raise ClaimLostError
+
+
+async def defer(
+    execution: Execution,
+    database: Database,
+    seconds: float,
+    failure: AttemptFailedError,
+    *,
+    withdraw: bool,
+    unknown: bool,
+) -> str:
+    """Let go of a job that something holds up, and say what. Raises ``ClaimLostError``.
+
+    withdraw, unknown: see ``DeferJob``.
+    """
+    job = execution.job
+    execution.ending = True
+    statement = DeferJob(
+        job=job.id,
+        epoch=job.epoch,
+        seconds=seconds,
+        code=failure.code,
+        message=clean_text(failure.message),
+        withdraw=withdraw,
+        unknown=unknown,
+    )
+    # Sent once: a repetition after a lost answer would find the claim gone.
+    async with database.connection() as connection:
+        answer = await fetch_value(connection, statement)
+    if answer == "stale":
+        raise ClaimLostError
+    log.warning("a job is held up", extra={**about(job), "code": failure.code})
+    return answer
 
 
 async def doom(database: Database, keys: Sequence[str], bucket: str) -> None:

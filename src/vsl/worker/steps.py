@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Literal, Protocol
 from uuid import UUID
 
-Step = Literal["claimed", "begun", "predicted", "recorded", "spooled", "stored", "finished"]
+Step = Literal[
+    "claimed", "begun", "predicted", "recorded", "waiting", "spooled", "stored", "finished"
+]
 
 
 class Steps(Protocol):

@@ -27,10 +27,10 @@ from vsl.db.statements import (
     TakeDoomed,
 )
 from vsl.domain.jobs import ClaimedJob
-from vsl.domain.provider import Provider
 from vsl.errors import DatabaseError, SchemaVersionError, VslError
 from vsl.worker.collect import Tools
-from vsl.worker.execute import Surroundings, execute
+from vsl.worker.ends import AnyProvider, Surroundings
+from vsl.worker.execute import execute
 from vsl.worker.records import ClaimLostError, Execution, about
 from vsl.worker.tasks import call_off
 
@@ -81,7 +81,7 @@ class Worker:
 
     database: Database
     tools: Tools
-    providers: Mapping[str, Provider]
+    providers: Mapping[str, AnyProvider]
     lanes: Sequence[str]
     concurrency: int = 4
     listen_url: str | None = None
@@ -203,7 +203,9 @@ class Worker:
         around = Surroundings(self.database, self.providers, self.tools)
         try:
             outcome = await execute(execution, around)
-            log.info("job %s", outcome, extra=about(job))
+            # One that waits comes here at each look.
+            level = logging.DEBUG if outcome == "waiting" else logging.INFO
+            log.log(level, "job %s", outcome, extra=about(job))
         except ClaimLostError:
             log.warning(LOST, extra=about(job))
         except Exception as error:

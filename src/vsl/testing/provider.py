@@ -1,8 +1,4 @@
-"""Stand-ins for the outside world, for tests of VSL and of what people build on it.
-
-``FakeProvider`` is a provider that follows a script. It is held to the same contract suite as
-the real ones (tests/providers/test_contract.py).
-"""
+"""A provider that follows a script."""
 
 from __future__ import annotations
 
