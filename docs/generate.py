@@ -32,6 +32,8 @@ JOB_CODES = {
     "timeout": "The attempt took longer than the model's `timeout_seconds`.",
     "outcome_unknown": "The worker was lost, and the provider cannot be asked twice without harm.",
     "provider_not_configured": "The worker that took the job has no such provider.",
+    "absent": "The provider's answer was lost, and its list shows that no prediction was made.",
+    "prediction_taken": "The prediction that was found belongs to another job's attempt.",
     "worker_lost": "The job lost its worker six times in the middle of an attempt.",
     "internal_error": "Something that VSL did not foresee; the message names its kind.",
 }
