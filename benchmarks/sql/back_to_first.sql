@@ -1,7 +1,8 @@
 -- Take away what the migrations after the first one made, so that they can be measured.
 DO $$
 BEGIN
-    DROP TABLE public.user_preferences, vsl.health_snapshots, vsl.audit_entries CASCADE;
+    DROP TABLE public.user_preferences, vsl.health_snapshots, vsl.audit_entries, vsl.predictions CASCADE;
+    ALTER TABLE vsl.attempts DROP COLUMN outputs_expire_at CASCADE;
     DROP FUNCTION IF EXISTS vsl.record_act(text, text, jsonb);
     DROP FUNCTION IF EXISTS vsl.take_snapshot();
     ALTER TABLE public.schema_migrations
