@@ -109,7 +109,7 @@ OF_DB: Mapping[str, str] = {
     "forget-failed": "db_schema",
     "lint": "db_lint",
     "verify": "db_verify",
-    "adopt": "db_verify",
+    "adopt": "db_adopt",
     "doctor": "db_doctor",
     "sizes": "db_looks",
     "indexes": "db_looks",
@@ -126,7 +126,7 @@ OF_DB: Mapping[str, str] = {
 _HELP = {
     "jobs": "Look at jobs, follow them, cancel and retry them.",
     "models": "The models that jobs can name.",
-    "storage": "The files of the store beside the rows of the database.",
+    "storage": "The store: whether it and the database agree, and links to files.",
     "db": "The database server and the schema.",
     "bench": "A database to measure on.",
 }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -186,3 +186,7 @@ def _show_done(found: Assessment) -> None:
         "pricing_per_unit = … WHERE model_id = …;"
     )
     say(f"  When you no longer need the originals: DROP SCHEMA {KEPT} CASCADE;")
+
+
+#: The verbs of this file, by name.
+VERBS: Mapping[str, Callable[..., Any]] = {"adopt": adopt}

@@ -1,4 +1,4 @@
-"""``vsl db verify``: whether the schema is what it should be. ``vsl db adopt`` stands beside it."""
+"""``vsl db verify``: whether the schema is what it should be."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from vsl.cli.assembly import addresses
-from vsl.cli.db_adopt import adopt
 from vsl.cli.output import JsonOption, print_json, say
 from vsl.cli.stopping import run
 from vsl.cli.working import steps
@@ -122,4 +121,4 @@ def _advice(differences: list[Difference]) -> str:
 
 
 #: The verbs of this file, by name.
-VERBS: Mapping[str, Callable[..., Any]] = {"verify": verify, "adopt": adopt}
+VERBS: Mapping[str, Callable[..., Any]] = {"verify": verify}

@@ -27,8 +27,6 @@ from vsl.errors import InvalidInput, NotFound, Problem, StoreError
 from vsl.ops.durations import read_duration
 from vsl.ops.storage_check import KINDS, LEFT_ALONE, Comparison, Difference, Mended, compare, mend
 
-HELP = "The store: whether it and the database agree, and links to files."
-
 #: Seconds: the longest that a link to S3 can hold.
 LONGEST_LINK = 7 * 24 * 60 * 60
 
